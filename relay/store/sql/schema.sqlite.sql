@@ -1,0 +1,213 @@
+-- m0001_relay_core --
+-- The tables of the relay core. Times are INTEGER microseconds UTC; every time column ends in _at.
+
+CREATE TABLE message (
+  seq          INTEGER PRIMARY KEY,
+  id           TEXT NOT NULL UNIQUE,
+  accepted_at  INTEGER NOT NULL,
+  app          TEXT NOT NULL,
+  mail_from    TEXT NOT NULL,
+  header_from  TEXT NOT NULL,
+  from_name    TEXT NOT NULL,
+  reply_to     TEXT NOT NULL,
+  subject      TEXT NOT NULL,
+  message_id   TEXT NOT NULL,
+  size         INTEGER NOT NULL,
+  kind         TEXT,
+  booking      TEXT,
+  customer     TEXT,
+  phone        TEXT,
+  expires_at   INTEGER,
+  event_at     INTEGER,
+  listener     TEXT NOT NULL,
+  client_ip    TEXT NOT NULL,
+  helo         TEXT NOT NULL,
+  auth_user    TEXT,
+  tls          TEXT,
+  is_8bit      INTEGER NOT NULL,
+  is_smtputf8  INTEGER NOT NULL,
+  ret          TEXT,
+  envid        TEXT,
+  repairs      TEXT NOT NULL,          -- words joined by spaces
+  duplicate_of TEXT,
+  store_content TEXT NOT NULL
+) STRICT;
+CREATE INDEX message_by_message_id ON message (message_id) WHERE message_id <> '';
+
+CREATE TABLE content (
+  id       TEXT PRIMARY KEY,            -- message id
+  encoding TEXT NOT NULL,               -- zlib | identity
+  raw      BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE delivery (
+  seq          INTEGER PRIMARY KEY,
+  id           TEXT NOT NULL UNIQUE,
+  message_id   TEXT NOT NULL,
+  address      TEXT NOT NULL,
+  address_key  TEXT NOT NULL,           -- normalised address: what blocks and counters go by
+  domain       TEXT NOT NULL,
+  name         TEXT NOT NULL,
+  intended     TEXT,
+  status       TEXT NOT NULL,
+  category     TEXT,
+  blame        TEXT,
+  rule         TEXT,
+  attempts     INTEGER NOT NULL,
+  created_at   INTEGER NOT NULL,
+  next_at      INTEGER,                 -- due; while leased: when the lease runs out; NULL once ended
+  lease_owner  TEXT,
+  waits_for_site INTEGER NOT NULL,      -- 1: next_at was moved because its site is backing off or full
+  held         TEXT,
+  code         INTEGER,
+  enhanced     TEXT,
+  reply        TEXT,
+  mx           TEXT,
+  delivered_at INTEGER,
+  ended_at     INTEGER,
+  resend_of    TEXT,
+  form         TEXT NOT NULL,
+  notify       TEXT,
+  orcpt        TEXT,
+  by           TEXT,
+  is_unknown   INTEGER NOT NULL,
+  marks        TEXT NOT NULL
+) STRICT;
+CREATE INDEX delivery_by_message ON delivery (message_id);
+CREATE INDEX delivery_by_address ON delivery (address_key, seq);
+CREATE INDEX delivery_new ON delivery (next_at) WHERE next_at IS NOT NULL AND held IS NULL AND lease_owner IS NULL AND attempts = 0;
+CREATE INDEX delivery_due ON delivery (next_at) WHERE next_at IS NOT NULL AND held IS NULL AND lease_owner IS NULL AND attempts > 0;
+CREATE INDEX delivery_leased ON delivery (next_at) WHERE lease_owner IS NOT NULL;
+CREATE INDEX delivery_open_by_domain ON delivery (domain) WHERE next_at IS NOT NULL;
+
+CREATE TABLE attempt (
+  seq          INTEGER PRIMARY KEY,
+  delivery_id  TEXT NOT NULL,
+  number       INTEGER NOT NULL,
+  started_at   INTEGER NOT NULL,
+  took_ms      INTEGER NOT NULL,
+  mx           TEXT,
+  ip           TEXT,
+  source       TEXT,
+  tls          TEXT,
+  tls_decision TEXT,
+  stage        TEXT NOT NULL,
+  code         INTEGER,
+  enhanced     TEXT,
+  text         TEXT NOT NULL,
+  class        TEXT,
+  category     TEXT,
+  blame        TEXT,
+  rule         TEXT,
+  timings      TEXT NOT NULL,           -- JSON object: step -> milliseconds
+  conversation TEXT,
+  is_unknown   INTEGER NOT NULL,
+  reused       INTEGER NOT NULL
+) STRICT;
+CREATE INDEX attempt_by_delivery ON attempt (delivery_id);
+
+CREATE TABLE reference (
+  seq        INTEGER PRIMARY KEY,
+  message_id TEXT NOT NULL,
+  kind       TEXT NOT NULL,
+  value      TEXT NOT NULL,
+  value_key  TEXT NOT NULL,             -- NFKC, upper case, no spaces or hyphens
+  source     TEXT NOT NULL,
+  rule       TEXT NOT NULL,
+  confidence INTEGER NOT NULL
+) STRICT;
+CREATE INDEX reference_by_value ON reference (value_key, kind);
+CREATE INDEX reference_by_message ON reference (message_id);
+
+CREATE TABLE address (
+  address      TEXT PRIMARY KEY,
+  shown        TEXT NOT NULL,
+  error_count  INTEGER NOT NULL,
+  last_error_at INTEGER,
+  last_category TEXT,
+  last_reply   TEXT,
+  last_delivery_id TEXT,
+  last_delivered_at INTEGER,
+  name         TEXT NOT NULL,
+  phone        TEXT,
+  customer     TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE suppression (
+  id          INTEGER PRIMARY KEY,
+  scope       TEXT NOT NULL,            -- address | domain
+  value       TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  source      TEXT NOT NULL,
+  category    TEXT,
+  note        TEXT NOT NULL,
+  by          TEXT NOT NULL,
+  since_at    INTEGER NOT NULL,
+  until_at    INTEGER,
+  delivery_id TEXT,
+  reply       TEXT NOT NULL,
+  app         TEXT,                     -- NULL: holds for all apps
+  lifted_at   INTEGER,
+  lifted_by   TEXT,
+  lifted_note TEXT
+) STRICT;
+CREATE INDEX suppression_active ON suppression (value) WHERE lifted_at IS NULL;
+
+CREATE TABLE event (
+  seq         INTEGER PRIMARY KEY,
+  at          INTEGER NOT NULL,
+  kind        TEXT NOT NULL,
+  text        TEXT NOT NULL,
+  message_id  TEXT,
+  delivery_id TEXT,
+  address     TEXT,
+  by          TEXT NOT NULL
+) STRICT;
+CREATE INDEX event_by_message ON event (message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX event_by_address ON event (address) WHERE address IS NOT NULL;
+
+CREATE TABLE refusal (
+  seq       INTEGER PRIMARY KEY,
+  at        INTEGER NOT NULL,
+  listener  TEXT NOT NULL,
+  client_ip TEXT NOT NULL,
+  stage     TEXT NOT NULL,
+  code      INTEGER NOT NULL,
+  enhanced  TEXT NOT NULL,
+  text      TEXT NOT NULL,
+  reason    TEXT NOT NULL,
+  app       TEXT,
+  helo      TEXT NOT NULL,
+  auth_user TEXT,
+  mail_from TEXT,
+  rcpt_to   TEXT
+) STRICT;
+
+CREATE TABLE site (
+  key        TEXT PRIMARY KEY,          -- the MX set, or host:port of a route
+  step       INTEGER NOT NULL,          -- back-off step, 0 = healthy
+  until_at   INTEGER,                   -- no attempt before
+  category   TEXT,
+  reply      TEXT,
+  updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE domain (
+  domain            TEXT PRIMARY KEY,
+  last_delivered_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pause (
+  id       INTEGER PRIMARY KEY,
+  scope    TEXT NOT NULL,               -- all | site | domain | app
+  value    TEXT NOT NULL,
+  reason   TEXT NOT NULL,
+  by       TEXT NOT NULL,
+  since_at INTEGER NOT NULL,
+  until_at INTEGER
+) STRICT;
+
+CREATE TABLE meta (
+  key   TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
