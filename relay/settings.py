@@ -8,10 +8,11 @@ Secrets come from files (`*_file`, or "credential:NAME" for systemd credentials)
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -79,46 +80,32 @@ def parse_rate(value: object) -> Rate:
     return Rate(int(match[1]), parse_duration(per))
 
 
-class HostPort(tuple[str, int]):
+@dataclass(frozen=True, slots=True)
+class HostPort:
     """A host (name or IP) and a port; prints as it is written in the configuration."""
 
-    def __new__(cls, host: str, port: int) -> HostPort:
-        return super().__new__(cls, (host, port))
-
-    @property
-    def host(self) -> str:
-        return self[0]
-
-    @property
-    def port(self) -> int:
-        return self[1]
+    host: str
+    port: int
 
     def __str__(self) -> str:
-        return f"[{self[0]}]:{self[1]}" if ":" in self[0] else f"{self[0]}:{self[1]}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Rate(tuple[int, timedelta]):
+@dataclass(frozen=True, slots=True)
+class Rate:
     """So many in so much time."""
 
-    def __new__(cls, count: int, per: timedelta) -> Rate:
-        return super().__new__(cls, (count, per))
-
-    @property
-    def count(self) -> int:
-        return self[0]
-
-    @property
-    def per(self) -> timedelta:
-        return self[1]
+    count: int
+    per: timedelta
 
     def __str__(self) -> str:
-        return f"{self[0]}/{self[1].total_seconds():g}s"
+        return f"{self.count}/{self.per.total_seconds():g}s"
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Size = Annotated[int, BeforeValidator(parse_size)]
-Address = Annotated[Any, BeforeValidator(parse_address)]
-RateValue = Annotated[Any, BeforeValidator(parse_rate)]
+Address = Annotated[HostPort, BeforeValidator(parse_address)]
+RateValue = Annotated[Rate, BeforeValidator(parse_rate)]
 
 
 class Section(BaseModel):
