@@ -1,0 +1,73 @@
+# The few commands of the project; CONTRIBUTING.md says when to use which.
+# Everything is installed into .venv from the lock files, with hashes; nothing else on the machine is touched.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+LOCK := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
+CONFIG := $(wildcard config.toml)
+
+.PHONY: help run test lint format demo bench kill-test lock clean
+
+help:
+	@echo "make run        start Waybill (with ./config.toml when it exists, otherwise on 127.0.0.1:2525)"
+	@echo "make demo       a small internet on this machine, with sample booking mails"
+	@echo "make test       format check, lint, types and all tests"
+	@echo "make lint       format check, lint and types alone"
+	@echo "make format     put the code into form"
+	@echo "make bench      compare with Postfix on this machine (a few minutes)"
+	@echo "make kill-test  1,000 kills under load, none of them may lose a message (about an hour)"
+	@echo "make lock       renew the lock files (needs uv); make lock UPGRADE=--upgrade takes newer versions"
+	@echo "make clean      remove .venv and all caches"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Waybill needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python cannot make virtual environments here. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps -e .
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: $(RUN_STAMP)
+	$(BIN)/waybill $(if $(CONFIG),-c $(CONFIG)) serve
+
+demo: $(RUN_STAMP)
+	$(BIN)/waybill demo
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --no-error-summary
+
+# The last line printed is pytest's own summary.
+test: lint
+	@$(BIN)/python -m pytest
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(DEV_STAMP)
+	$(BIN)/python -m bench $(BENCH)
+
+kill-test: $(DEV_STAMP)
+	WAYBILL_KILLS=1000 $(BIN)/python -m pytest -m slow --timeout=0 tests/scenarios
+
+lock:
+	@command -v uv >/dev/null || { echo "make lock needs uv, see its own installation page"; exit 1; }
+	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra dev --output-file requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
