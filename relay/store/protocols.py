@@ -6,15 +6,18 @@ takes all waiting units into one transaction, a savepoint each), `Store.read` ru
 A write has returned only when its bytes are on disk; if it raises StoreError nothing of it was kept.
 
 Statements are named ("spool.insert_message") and live in sql/*.sql, portable where possible; a statement that must
-differ has a section in *.sqlite.sql or *.postgres.sql. Columns whose name ends in `_at` are times: aware UTC datetimes
-on this side, INTEGER microseconds in SQLite and timestamptz in PostgreSQL on the other.
+differ has a section in *.sqlite.sql or *.postgres.sql. Columns named `at` or ending in `_at` are times: aware UTC
+datetimes on this side, INTEGER microseconds in SQLite and timestamptz in PostgreSQL on the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
+
+from relay.errors import StoreError
 
 T = TypeVar("T")
 
@@ -23,6 +26,10 @@ Value = str | int | float | bytes | datetime | None
 
 #: One row by column name; `_at` columns are datetimes.
 Row = Mapping[str, Any]
+
+
+class DiskFault(StoreError):
+    """The disk or the file failed; the store is opened and checked anew before it is used again."""
 
 
 class Tx(Protocol):
@@ -72,3 +79,86 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Finish the waiting writes, checkpoint and close."""
+
+
+class Writer(Protocol):
+    """A backend's one writing connection: used by the writer thread only, inside the backend's turn."""
+
+    @property
+    def tx(self) -> Tx: ...
+
+    def begin(self) -> None:
+        """Open the transaction of a group."""
+
+    def enter(self) -> None:
+        """Set the savepoint of one unit."""
+
+    def leave(self) -> None:
+        """Keep what the unit did."""
+
+    def undo(self) -> None:
+        """Take back what the unit did."""
+
+    @property
+    def is_open(self) -> bool:
+        """False when the database itself has rolled the whole group back."""
+
+    def commit(self) -> None:
+        """Make the group durable; it is on disk when this returns."""
+
+    def rollback(self) -> None:
+        """Give the group up; never raises."""
+
+    def after_commit(self) -> None:
+        """Housekeeping that cannot undo the commit."""
+
+    def rest(self) -> None:
+        """Housekeeping while there is nothing to do."""
+
+    def close(self) -> None:
+        """Close; never raises."""
+
+
+class Reader(Protocol):
+    """A backend's read-only connection: one snapshot at a time."""
+
+    @property
+    def tx(self) -> Tx: ...
+
+    def begin(self) -> None:
+        """Take a snapshot."""
+
+    def end(self) -> None:
+        """Let it go; never raises."""
+
+    def data_version(self) -> int:
+        """A number that differs once any other connection, of any process, has committed."""
+
+    def close(self) -> None:
+        """Close; never raises."""
+
+
+class Backend(Protocol):
+    """What a database must offer so that the engine (threads, group commit, health) can stand on it."""
+
+    @property
+    def dialect(self) -> str: ...
+
+    @property
+    def turn(self) -> AbstractContextManager[None]:
+        """Held around every transaction that writes; orders the writers of several processes."""
+
+    def open_writer(self) -> Writer:
+        """Open the writing connection and check that it is durable."""
+
+    def open_reader(self) -> Reader:
+        """Open a read-only connection."""
+
+    def check(self, writer: Writer, /) -> None:
+        """Look the database over after a fault; raises DiskFault when it is damaged."""
+
+    def may_write(self) -> None:
+        """Raise StoreLocked when this process must not write."""
+
+    def close(self) -> None:
+        """Give locks back, after the connections are closed."""

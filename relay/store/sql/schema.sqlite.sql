@@ -35,8 +35,9 @@ CREATE TABLE message (
 CREATE INDEX message_by_message_id ON message (message_id) WHERE message_id <> '';
 
 CREATE TABLE content (
-  id       TEXT PRIMARY KEY,            -- message id
+  id       TEXT PRIMARY KEY,            -- message id; of a resend with changed content, its delivery id
   encoding TEXT NOT NULL,               -- zlib | identity
+  checksum INTEGER NOT NULL,            -- CRC-32 of the content, so that a damaged one is never sent
   raw      BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -78,6 +79,9 @@ CREATE INDEX delivery_by_address ON delivery (address_key, seq);
 CREATE INDEX delivery_new ON delivery (next_at) WHERE next_at IS NOT NULL AND held IS NULL AND lease_owner IS NULL AND attempts = 0;
 CREATE INDEX delivery_due ON delivery (next_at) WHERE next_at IS NOT NULL AND held IS NULL AND lease_owner IS NULL AND attempts > 0;
 CREATE INDEX delivery_leased ON delivery (next_at) WHERE lease_owner IS NOT NULL;
+CREATE INDEX delivery_by_time ON delivery (created_at);
+-- The statuses people look for; the way queued -> delivered costs nothing here.
+CREATE INDEX delivery_by_status ON delivery (status, seq) WHERE status NOT IN ('queued', 'delivered', 'sent');
 CREATE INDEX delivery_open_by_domain ON delivery (domain) WHERE next_at IS NOT NULL;
 
 CREATE TABLE attempt (
@@ -211,3 +215,9 @@ CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- m0002_search --
+-- Parts of anything, three letters and more: rowid is delivery.seq. Contentless and without positions, so that it stays
+-- small; it only proposes rows, and the words are looked for again in the rows themselves.
+
+CREATE VIRTUAL TABLE search USING fts5 (words, content='', columnsize=0, detail=none, tokenize='trigram');

@@ -1,0 +1,51 @@
+"""What is known about recipient addresses: error counter, last error, last success, name, phone, customer number.
+
+Addresses are looked up by relay.address.address_key. The counter is raised by record.py alone; `reset` is the bin: it
+sets the counter to 0 and lifts automatic blocks, never a block by hand or from a complaint.
+"""
+
+from __future__ import annotations
+
+import difflib
+from datetime import datetime
+
+from relay.model import AddressRecord, Event, Suppression
+from relay.store import events, rows, suppressions
+from relay.store.protocols import Tx
+
+_CANDIDATES = 1000
+
+
+def get(tx: Tx, address_key: str) -> AddressRecord | None:
+    """What is known about an address; None when nothing was ever tried there."""
+    row = tx.one("addresses.get", {"address": address_key})
+    return rows.address(row) if row else None
+
+
+def reset(tx: Tx, address_key: str, *, now: datetime, by: str, note: str = "") -> list[Suppression]:
+    """Count from zero again and lift the automatic blocks; return the blocks that were lifted."""
+    tx.run("addresses.reset", {"address": address_key})
+    lifted = suppressions.unblock(
+        tx, address_key, scope="address", now=now, by=by, note=note or "counter reset", automatic_only=True
+    )
+    text = f"Error counter reset{f'; {len(lifted)} automatic block lifted' if lifted else ''}"
+    events.add(tx, Event(at=now, kind="reset", text=f"{text}. {note}".rstrip(), address=address_key, by=by))
+    return lifted
+
+
+def similar(tx: Tx, address_key: str, *, limit: int = 5) -> list[str]:
+    """Known addresses that look like a slip of this one, the closest first."""
+    start = address_key[:1]
+    if not start:
+        return []
+    found = tx.rows("addresses.beginning_with", {"low": start, "high": _after(start), "limit": _CANDIDATES})
+    if len(found) == _CANDIDATES and len(address_key) > 2:  # too many share one letter: look at a closer circle
+        start = address_key[:3]
+        found = tx.rows("addresses.beginning_with", {"low": start, "high": _after(start), "limit": _CANDIDATES})
+    known = [row["address"] for row in found if row["address"] != address_key]
+    return difflib.get_close_matches(address_key, known, n=limit, cutoff=0.8)
+
+
+def _after(prefix: str) -> str:
+    """The first text that sorts behind all that begin with `prefix`."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)

@@ -1,0 +1,139 @@
+"""The queue as people see and steer it: what waits where, and flush, hold, release, cancel for a selection.
+
+Everything a person does leaves an event on each delivery it touched, with who it was. Cancelling also stops what is
+claimed but not sent yet: its lease is gone, so the next renewal does not return it; what is on the wire in that moment
+arrives, and is then shown as delivered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from relay.model import Category, DeliveryId, Event, MessageId
+from relay.status import Status, check_transition
+from relay.store import content, events, filters, rows
+from relay.store.filters import Selection
+from relay.store.protocols import Row, Tx
+
+__all__ = ["DomainQueue", "Selection", "Totals", "cancel", "flush", "hold", "overview", "release", "selected", "totals"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainQueue:
+    """What is open for one domain."""
+
+    domain: str
+    waiting: int
+    held: int
+    sending: int  #: leased to a delivery process
+    oldest_at: datetime
+    next_at: datetime | None  #: None: all of it is held
+    attempts: int  #: the most tries of one delivery
+    mx: str | None = None
+    code: int | None = None
+    enhanced: str | None = None
+    reply: str | None = None  #: the last one, of the delivery tried most
+    category: Category | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """How much is open altogether."""
+
+    waiting: int
+    fresh: int  #: never tried
+    held: int
+    oldest_at: datetime | None
+
+
+def overview(tx: Tx, *, limit: int = 100) -> list[DomainQueue]:
+    """What is open, by domain, the most first."""
+    found = []
+    for row in tx.rows("queue.overview", {"limit": limit}):
+        last = tx.one("queue.last_reply", {"domain": row["domain"]})
+        category = last["category"] if last else None
+        found.append(
+            DomainQueue(
+                **row,
+                mx=last["mx"] if last else None,
+                code=last["code"] if last else None,
+                enhanced=last["enhanced"] if last else None,
+                reply=last["reply"] if last else None,
+                category=Category(category) if category else None,
+            )
+        )
+    return found
+
+
+def totals(tx: Tx) -> Totals:
+    """How much is open altogether."""
+    row = tx.rows("queue.totals")[0]
+    return Totals(waiting=row["waiting"], fresh=row["fresh"] or 0, held=row["held"] or 0, oldest_at=row["oldest_at"])
+
+
+def selected(tx: Tx, chosen: Selection) -> list[DeliveryId]:
+    """The open deliveries of a selection, oldest first."""
+    return [DeliveryId(row["id"]) for row in _select(tx, chosen)]
+
+
+def flush(tx: Tx, chosen: Selection, *, now: datetime, by: str) -> int:
+    """Try now what waits for a later try; return how many."""
+    found = [row for row in _select(tx, chosen) if row["held"] is None and row["lease_owner"] is None]
+    count = tx.run("queue.flush", {"ids": _ids(found), "now": now})
+    _note(tx, found, kind="flush", text="Next try brought forward to now", now=now, by=by)
+    return count
+
+
+def hold(tx: Tx, chosen: Selection, *, reason: str, now: datetime, by: str) -> int:
+    """Keep from being sent until released; return how many."""
+    found = [row for row in _select(tx, chosen) if row["held"] is None]
+    count = tx.run("queue.hold", {"ids": _ids(found), "held": reason or "held by hand"})
+    _note(tx, found, kind="hold", text=f"Held: {reason or 'by hand'}", now=now, by=by)
+    return count
+
+
+def release(tx: Tx, chosen: Selection, *, now: datetime, by: str) -> int:
+    """Send what was held, whatever held it (a pause that still stands holds it again); return how many."""
+    found = [row for row in _select(tx, chosen) if row["held"] is not None]
+    count = tx.run("queue.release", {"ids": _ids(found), "now": now})
+    _note(tx, found, kind="release", text="Released to be sent", now=now, by=by)
+    return count
+
+
+def cancel(tx: Tx, chosen: Selection, *, now: datetime, by: str, reason: str = "") -> list[DeliveryId]:
+    """End open deliveries by the word of a named person; return them."""
+    found = _select(tx, chosen)
+    for row in found:
+        check_transition(Status(row["status"]), Status.CANCELLED)
+    tx.run("queue.cancel", {"ids": _ids(found), "now": now})
+    _note(tx, found, kind="cancel", text=f"Cancelled{': ' + reason if reason else ''}", now=now, by=by)
+    for message_id in {row["message_id"] for row in found if row["store_content"] != "all"}:
+        content.drop_if_ended(tx, MessageId(message_id))
+    return [DeliveryId(row["id"]) for row in found]
+
+
+def _select(tx: Tx, chosen: Selection) -> list[Row]:
+    return tx.compose(*filters.selection(chosen))
+
+
+def _ids(found: list[Row]) -> str:
+    return rows.ids_param(row["id"] for row in found)
+
+
+def _note(tx: Tx, found: list[Row], *, kind: str, text: str, now: datetime, by: str) -> None:
+    events.add_all(
+        tx,
+        [
+            Event(
+                at=now,
+                kind=kind,
+                text=text,
+                message_id=row["message_id"],
+                delivery_id=row["id"],
+                address=row["address_key"],
+                by=by,
+            )
+            for row in found
+        ],
+    )

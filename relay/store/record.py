@@ -1,0 +1,213 @@
+"""Record what came of an attempt: one unit, all of it or nothing.
+
+In one transaction: the attempt rows, the delivery's new status and reply, its next time, the counters of its address,
+an automatic block, the last success of address and domain, and the end of a content nobody may keep. Whether an error
+counts and blocks is decided by relay/suppress.py; whether a step is legal by relay/status.py.
+
+An attempt happened even when its delivery was meanwhile cancelled or taken over by another process. Its rows are then
+kept all the same, and a copy that arrived is shown as delivered; any other result leaves the delivery as it is and is
+told by an event (`late_result`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from relay import suppress
+from relay.errors import StoreError
+from relay.model import DeliveryId, Disposition, Event, Suppression
+from relay.settings import Suppressions
+from relay.status import FAILED, OPEN, Status, check_transition
+from relay.store import content, events, rows, suppressions
+from relay.store.protocols import Row, Tx, Value
+
+#: Successes are written to address and domain when the last one noted is older than this: a day is exact enough for
+#: "took mail in the last 90 days", and saves two rows on nearly every delivery.
+_STALE = timedelta(days=1)
+
+_DEFAULTS = Suppressions()
+_ARRIVED = frozenset({Status.DELIVERED, Status.SENT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What was written."""
+
+    is_applied: bool  #: False: the delivery had ended or moved on; only the attempt and an event were kept
+    status: Status  #: where the delivery stands now
+    counted: bool = False  #: its address's error counter went up
+    block: Suppression | None = None  #: the automatic block that this result caused
+
+
+def record(
+    tx: Tx, disposition: Disposition, *, owner: str | None = None, settings: Suppressions = _DEFAULTS
+) -> Recorded | None:
+    """Record one disposition; `owner` is the lease holder, None for a late report. None: there is no such delivery.
+
+    Raises:
+        IllegalTransition: the status cannot follow on the present one.
+    """
+    subject = tx.one("record.subject", {"id": disposition.delivery_id})
+    if subject is None:
+        return None
+    for attempt in disposition.attempt_rows:
+        tx.run("record.insert_attempt", rows.attempt_params(attempt))
+    old = Status(subject["status"])
+    if owner is not None and not _may_apply(subject, disposition, owner):
+        _note_late(tx, subject, disposition)
+        return Recorded(is_applied=False, status=old)
+    check_transition(old, disposition.status)
+    if tx.run("record.update_delivery", _delivery_params(disposition, old)) != 1:
+        raise StoreError(f"delivery {disposition.delivery_id} changed while its result was recorded")
+    if disposition.status is Status.SUPPRESSED:
+        _note_suppressed(tx, subject, disposition)
+    effect = suppress.decide(
+        status=disposition.status,
+        outcome=disposition.outcome,
+        error_count=subject["error_count"] or 0,
+        settings=settings,
+    )
+    _save_address(tx, subject, disposition, counts=effect.counts)
+    block = _block(tx, subject, disposition, effect.block_reason) if effect.block_reason else None
+    if disposition.next_at is None and subject["store_content"] != "all":
+        content.drop_if_ended(tx, subject["message_id"])
+    return Recorded(is_applied=True, status=disposition.status, counted=effect.counts, block=block)
+
+
+def record_all(
+    tx: Tx, dispositions: Iterable[Disposition], *, owner: str | None = None, settings: Suppressions = _DEFAULTS
+) -> dict[DeliveryId, Recorded | None]:
+    """Record many dispositions in one unit."""
+    return {each.delivery_id: record(tx, each, owner=owner, settings=settings) for each in dispositions}
+
+
+def _may_apply(subject: Row, disposition: Disposition, owner: str) -> bool:
+    """Tell whether the result of an attempt still decides about its delivery."""
+    if Status(subject["status"]) not in OPEN:
+        # Stopped by a person while the attempt ran: if it arrived all the same, that is what must be shown.
+        return subject["status"] == Status.CANCELLED and disposition.status in _ARRIVED
+    if subject["lease_owner"] in (owner, None):
+        return True
+    # Another process has it now: our end is an end for both, our "later" is not.
+    return disposition.next_at is None
+
+
+def _delivery_params(disposition: Disposition, old: Status) -> dict[str, Value]:
+    outcome, reply, status = disposition.outcome, disposition.reply, disposition.status
+    return {
+        "id": disposition.delivery_id,
+        "old_status": old.value,
+        "status": status.value,
+        "category": outcome.category.value if outcome else None,
+        "blame": outcome.blame.value if outcome else None,
+        "rule": outcome.rule if outcome else None,
+        "attempts": disposition.attempts,
+        "next_at": disposition.next_at if status in OPEN else None,
+        "code": reply.code if reply else None,
+        "enhanced": reply.enhanced if reply else None,
+        "reply": reply.text if reply else None,
+        "mx": disposition.mx or (reply.host if reply else None),
+        "delivered_at": disposition.at if status is Status.DELIVERED else None,
+        "ended_at": None if status in OPEN else disposition.at,
+        "is_unknown": int(disposition.is_unknown),
+    }
+
+
+def _save_address(tx: Tx, subject: Row, disposition: Disposition, *, counts: bool) -> None:
+    """Write what was learnt about the address, if anything is new."""
+    is_failure = disposition.status in FAILED and disposition.status is not Status.REJECTED
+    is_success = disposition.status is Status.DELIVERED
+    at = disposition.at
+    phone, customer = _person(tx, subject)
+    delivered_at = at if is_success and _is_stale(subject["last_delivered_at"], at) else None
+    is_news = (
+        subject["known"] is None
+        or is_failure
+        or delivered_at is not None
+        or (subject["name"] and subject["name"] != subject["known_name"])
+        or (phone and phone != subject["known_phone"])
+        or (customer and customer != subject["known_customer"])
+    )
+    if is_news:
+        outcome, reply = disposition.outcome, disposition.reply
+        tx.run(
+            "record.save_address",
+            {
+                "address": subject["address_key"],
+                "shown": subject["address"],
+                "added": int(counts),
+                "last_error_at": at if is_failure else None,
+                "last_category": outcome.category.value if is_failure and outcome else None,
+                "last_reply": reply.text if is_failure and reply else None,
+                "last_delivery_id": disposition.delivery_id if is_failure else None,
+                "last_delivered_at": delivered_at,
+                "name": subject["name"],
+                "phone": phone,
+                "customer": customer,
+            },
+        )
+    if is_success and _is_stale(subject["domain_delivered_at"], at):
+        tx.run("record.save_domain", {"domain": subject["domain"], "at": at})
+
+
+def _person(tx: Tx, subject: Row) -> tuple[str | None, str | None]:
+    """Phone and customer number that the message gives, when they can only be this recipient's."""
+    phone: str | None = subject["phone"]
+    customer: str | None = subject["customer"]
+    if phone is None and customer is None:
+        return None, None
+    row = tx.one("record.is_only_recipient", {"message_id": subject["message_id"]})
+    return (phone, customer) if row is not None and row["recipients"] == 1 else (None, None)
+
+
+def _is_stale(before: datetime | None, at: datetime) -> bool:
+    return before is None or at - before >= _STALE
+
+
+def _block(tx: Tx, subject: Row, disposition: Disposition, reason: str) -> Suppression | None:
+    outcome, reply = disposition.outcome, disposition.reply
+    return suppressions.block(
+        tx,
+        Suppression(
+            id=0,
+            scope="address",
+            value=subject["address_key"],
+            reason=reason,
+            since_at=disposition.at,
+            category=outcome.category if outcome else None,
+            delivery_id=disposition.delivery_id,
+            reply=reply.text if reply else "",
+        ),
+    )
+
+
+def _note_late(tx: Tx, subject: Row, disposition: Disposition) -> None:
+    said = disposition.reply.text if disposition.reply else "no answer"
+    _note(
+        tx,
+        subject,
+        disposition,
+        kind="late_result",
+        text=f"A running attempt ended later ({disposition.status}): {said}",
+    )
+
+
+def _note_suppressed(tx: Tx, subject: Row, disposition: Disposition) -> None:
+    said = disposition.reply.text if disposition.reply else "the address is blocked"
+    _note(tx, subject, disposition, kind="suppressed", text=said)
+
+
+def _note(tx: Tx, subject: Row, disposition: Disposition, *, kind: str, text: str) -> None:
+    events.add(
+        tx,
+        Event(
+            at=disposition.at,
+            kind=kind,
+            text=text,
+            message_id=subject["message_id"],
+            delivery_id=disposition.delivery_id,
+            address=subject["address_key"],
+        ),
+    )

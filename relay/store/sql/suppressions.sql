@@ -1,0 +1,28 @@
+-- insert --
+-- A new block.
+INSERT INTO suppression (scope, value, reason, source, category, note, by, since_at, until_at, delivery_id, reply, app)
+VALUES (:scope, :value, :reason, :source, :category, :note, :by, :since_at, :until_at, :delivery_id, :reply, :app)
+RETURNING *
+
+-- active_on --
+-- The active blocks on exactly this address or domain.
+SELECT * FROM suppression
+WHERE value = :value AND scope = :scope AND lifted_at IS NULL AND (until_at IS NULL OR until_at > :now)
+ORDER BY id
+
+-- active_for --
+-- The blocks that forbid mail of one app to one address, the address's own first.
+SELECT * FROM suppression
+WHERE value IN (:address, :domain) AND scope = CASE WHEN value = :address THEN 'address' ELSE 'domain' END
+  AND lifted_at IS NULL AND (until_at IS NULL OR until_at > :now) AND (app IS NULL OR app = :app)
+ORDER BY CASE WHEN scope = 'address' THEN 0 ELSE 1 END, id
+
+-- lift --
+-- End the active blocks on one value; :automatic_only = 1 spares those of people and of complaints.
+UPDATE suppression SET lifted_at = :now, lifted_by = :by, lifted_note = :note
+WHERE value = :value AND scope = :scope AND lifted_at IS NULL AND (:automatic_only = 0 OR source = 'automatic')
+RETURNING *
+
+-- history --
+-- All blocks there ever were on one value, newest first.
+SELECT * FROM suppression WHERE value = :value AND scope = :scope ORDER BY id DESC

@@ -1,0 +1,3 @@
+-- integrity --
+-- The file itself.
+PRAGMA integrity_check(100)

@@ -1,0 +1,366 @@
+"""SQLite under the store: the one module that imports it.
+
+Takes pysqlite3 (a bundled, fixed SQLite) and falls back to the standard library's. Owns connections, PRAGMAs, the
+translation of rows, times and errors, and checkpoints; threads and group commit are in writer.py and engine.py.
+
+Durability: WAL with synchronous=FULL, both read back after they were set, so that a COMMIT that returned is on disk.
+Checkpoints are ours alone (wal_autocheckpoint=0): PASSIVE when the WAL is over 8 MiB, TRUNCATE when idle, always
+inside the turn lock. SQLite 3.7.0-3.51.2 can corrupt a WAL when two connections write or checkpoint at the same
+instant; there only one process may write at all (`needs_single_process`).
+
+Errors become ours here: no space -> StoreFull, locked -> StoreBusy, a failing disk or file -> DiskFault (the store is
+reopened and checked before it is used again), anything else (a broken statement, a constraint) -> StoreError.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relay.errors import StoreBusy, StoreError, StoreFull, StoreLocked
+from relay.store.locks import FileLock, Turn
+from relay.store.protocols import DiskFault, Reader, Row, Value, Writer
+from relay.store.text import fold
+
+if TYPE_CHECKING:
+    import sqlite3 as db
+else:
+    try:
+        import pysqlite3.dbapi2 as db
+    except ImportError:
+        import sqlite3 as db
+
+__all__ = ["SqliteBackend", "connect", "db", "from_micros", "needs_single_process", "to_micros", "translate", "version"]
+
+#: Over this the WAL is copied back; it is also what the file shrinks to afterwards (journal_size_limit), so that
+#: "the file is larger" always means "there is that much to copy".
+WAL_LIMIT = 8 * 1024**2
+_WAL_STEP = 2 * 1024**2  # a checkpoint that readers held up is tried again after this much more
+_IDLE_WAL = 1024**2  # an idle store's WAL over this is emptied
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+#: Primary result codes that speak of the disk or the file, not of the statement.
+_DISK = {8: "read only", 10: "I/O error", 11: "damaged", 14: "cannot be opened", 15: "lock protocol", 26: "no database"}
+
+
+def version() -> str:
+    """Name the SQLite in use."""
+    return str(db.sqlite_version)
+
+
+def needs_single_process(info: tuple[int, int, int] | None = None) -> bool:
+    """Tell whether this SQLite has the WAL-reset fault, so that only one process may write."""
+    major, minor, patch = info or tuple(int(part) for part in db.sqlite_version.split("."))
+    return (3, 7, 0) <= (major, minor, patch) < (3, 51, 3)
+
+
+def translate(error: db.Error) -> StoreError:
+    """Make our error of SQLite's."""
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code == 13:
+        return StoreFull(f"no space left for the store: {error}")
+    if code in (5, 6):
+        return StoreBusy(f"another process kept the store locked: {error}")
+    if code in _DISK:
+        return DiskFault(f"the store cannot be used ({_DISK[code]}): {error}")
+    return StoreError(f"the store refused: {error}")
+
+
+def to_micros(moment: datetime) -> int:
+    """Write a time as microseconds since 1970 UTC."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_micros(value: int) -> datetime:
+    """Read a time back."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def _bind(params: Mapping[str, Value] | None) -> Mapping[str, Any]:
+    if not params:
+        return {}
+    return {
+        key: (value - _EPOCH) // _MICROSECOND if type(value) is datetime else value for key, value in params.items()
+    }
+
+
+@lru_cache(maxsize=512)
+def _time_columns(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if name == "at" or name.endswith("_at"))
+
+
+class SqliteTx:
+    """A Tx on one connection; the engine begins and ends the transaction around it."""
+
+    __slots__ = ("_connection", "_statements")
+
+    def __init__(self, connection: db.Connection, statements: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._statements = statements
+
+    @property
+    def dialect(self) -> str:
+        return "sqlite"
+
+    def run(self, statement: str, params: Mapping[str, Value] | None = None, /) -> int:
+        try:
+            return self._connection.execute(self._statements[statement], _bind(params)).rowcount
+        except db.Error as error:
+            raise translate(error) from error
+
+    def many(self, statement: str, params: Iterable[Mapping[str, Value]], /) -> None:
+        try:
+            self._connection.executemany(self._statements[statement], map(_bind, params))
+        except db.Error as error:
+            raise translate(error) from error
+
+    def rows(self, statement: str, params: Mapping[str, Value] | None = None, /) -> list[Row]:
+        return self.compose(self._statements[statement], params or {})
+
+    def one(self, statement: str, params: Mapping[str, Value] | None = None, /) -> Row | None:
+        found = self.compose(self._statements[statement], params or {})
+        return found[0] if found else None
+
+    def compose(self, sql: str, params: Mapping[str, Value], /) -> list[Row]:
+        try:
+            cursor = self._connection.execute(sql, _bind(params))
+            found = cursor.fetchall()
+        except db.Error as error:
+            raise translate(error) from error
+        if not found:
+            return []
+        names = tuple(column[0] for column in cursor.description)
+        times = _time_columns(names)
+        return [_row(names, times, values) for values in found]
+
+
+def _row(names: tuple[str, ...], times: tuple[str, ...], values: Sequence[Any]) -> Row:
+    row = dict(zip(names, values, strict=True))
+    for name in times:
+        if row[name] is not None:
+            row[name] = _EPOCH + timedelta(microseconds=row[name])
+    return row
+
+
+class SqliteWriter:
+    """The connection that writes; used by one thread, inside the turn."""
+
+    def __init__(self, connection: db.Connection, wal: Path, statements: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._wal = wal
+        self._tried_at_size = 0
+        self.tx = SqliteTx(connection, statements)
+
+    def command(self, sql: str) -> list[Any]:
+        """Run one control statement (BEGIN, SAVEPOINT, PRAGMA …)."""
+        try:
+            return self._connection.execute(sql).fetchall()
+        except db.Error as error:
+            raise translate(error) from error
+
+    def begin(self) -> None:
+        self.command("BEGIN IMMEDIATE")
+
+    def enter(self) -> None:
+        self.command("SAVEPOINT unit")
+
+    def leave(self) -> None:
+        self.command("RELEASE unit")
+
+    def undo(self) -> None:
+        self.command("ROLLBACK TO unit")
+        self.command("RELEASE unit")
+
+    @property
+    def is_open(self) -> bool:
+        """False when SQLite itself rolled the transaction back (disk full, I/O error)."""
+        return self._connection.in_transaction
+
+    def commit(self) -> None:
+        self.command("COMMIT")
+
+    def rollback(self) -> None:
+        """End the transaction, if there still is one; the error that led here is the one to report."""
+        if self._connection.in_transaction:
+            with suppress(db.Error):
+                self._connection.execute("ROLLBACK")
+
+    def after_commit(self) -> None:
+        """Copy the WAL back when it has grown large; the commit itself is already safe."""
+        size = self._wal_size()
+        if size <= WAL_LIMIT:
+            self._tried_at_size = 0
+        elif size >= self._tried_at_size + _WAL_STEP:
+            self._tried_at_size = size
+            self.command("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def rest(self) -> None:
+        """Empty a large WAL while nothing else is to be done; never wait long for readers."""
+        if self._wal_size() > _IDLE_WAL:
+            self.command("PRAGMA busy_timeout=20")
+            try:
+                self.command("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                self.command("PRAGMA busy_timeout=5000")
+
+    def _wal_size(self) -> int:
+        try:
+            return os.stat(self._wal).st_size
+        except FileNotFoundError:
+            return 0
+
+    def close(self) -> None:
+        """Close; the last connection of all copies the WAL back."""
+        with suppress(db.Error):
+            self._connection.close()
+
+
+class SqliteReader:
+    """A read-only connection; one snapshot at a time."""
+
+    def __init__(self, connection: db.Connection, statements: Mapping[str, str]) -> None:
+        self._connection = connection
+        self.tx = SqliteTx(connection, statements)
+
+    def begin(self) -> None:
+        try:
+            self._connection.execute("BEGIN")
+        except db.Error as error:
+            raise translate(error) from error
+
+    def end(self) -> None:
+        if self._connection.in_transaction:
+            with suppress(db.Error):
+                self._connection.execute("ROLLBACK")
+
+    def data_version(self) -> int:
+        """A number that differs when any other connection, of any process, has committed."""
+        try:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except db.Error as error:
+            raise translate(error) from error
+
+    def close(self) -> None:
+        with suppress(db.Error):
+            self._connection.close()
+
+
+class SqliteBackend:
+    """One database file: opens its connections and knows its locks."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path, statements: Mapping[str, str]) -> None:
+        self.path = path
+        self.turn = Turn(Path(f"{path}.turn"))
+        self._statements = statements
+        self._alone: FileLock | None = None
+
+    def open_writer(self) -> Writer:
+        """Open the writing connection, inside the turn.
+
+        Raises:
+            StoreError: the file cannot be opened, or it is not in WAL mode with synchronous=FULL.
+        """
+        connection = connect(self.path)
+        try:
+            _prepare(connection)
+        except StoreError:
+            connection.close()
+            raise
+        return SqliteWriter(connection, Path(f"{self.path}-wal"), self._statements)
+
+    def open_reader(self) -> Reader:
+        """Open a read-only connection."""
+        try:
+            connection = db.connect(
+                f"{self.path.absolute().as_uri()}?mode=ro",
+                uri=True,
+                timeout=5.0,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            connection.create_function("fold", 1, fold, deterministic=True)
+            connection.execute("PRAGMA query_only=1")
+            connection.execute("PRAGMA cache_size=-8000")
+            connection.execute("PRAGMA temp_store=MEMORY")
+        except db.Error as error:
+            raise translate(error) from error
+        return SqliteReader(connection, self._statements)
+
+    def check(self, writer: Writer, /) -> None:
+        """Look the file over after a fault.
+
+        Raises:
+            DiskFault: it is damaged.
+        """
+        found = writer.tx.compose("PRAGMA quick_check(1)", {})
+        if [row["quick_check"] for row in found] != ["ok"]:
+            raise DiskFault(f"the store is damaged: {found[0]['quick_check'] if found else 'no answer'}")
+
+    def may_write(self) -> None:
+        """Become the one writing process, where SQLite needs that; a fixed SQLite needs nothing.
+
+        Raises:
+            StoreLocked: another process writes, and this SQLite bears only one.
+        """
+        if self._alone is None and needs_single_process():
+            lock = FileLock(Path(f"{self.path}.writer"))
+            try:
+                lock.take()
+            except StoreLocked as error:
+                raise StoreLocked(
+                    f"SQLite {version()} bears only one writing process, and one is running; "
+                    "install pysqlite3, which brings a newer SQLite"
+                ) from error
+            self._alone = lock
+
+    def close(self) -> None:
+        self.turn.close()
+        if self._alone is not None:
+            self._alone.release()
+
+
+def connect(path: Path) -> db.Connection:
+    """Open the file for writing, making it (0600; its WAL inherits that) when it is not there."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = db.connect(
+            str(path), timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.create_function("fold", 1, fold, deterministic=True)
+        return connection
+    except OSError as error:
+        raise DiskFault(f"cannot open {path}: {error.strerror}") from error
+    except db.Error as error:
+        raise translate(error) from error
+
+
+def _prepare(connection: db.Connection) -> None:
+    """Set what durability rests on, and read it back."""
+    try:
+        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        connection.execute("PRAGMA synchronous=FULL")
+        level = connection.execute("PRAGMA synchronous").fetchone()[0]
+        for pragma in (
+            "busy_timeout=5000",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-16000",
+            f"journal_size_limit={WAL_LIMIT}",
+            "wal_autocheckpoint=0",
+            "mmap_size=0",
+        ):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+    except db.Error as error:
+        raise translate(error) from error
+    if str(mode).lower() != "wal" or level != 2:
+        raise DiskFault(f"the store needs WAL with synchronous=FULL, and the file gives {mode} with {level}")
