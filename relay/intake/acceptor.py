@@ -1,0 +1,98 @@
+"""What intake needs from the rest of the relay, and its real form over the store.
+
+A submission is accepted when `accept` has returned: then it is on disk and 250 may be said. Refusals are worth keeping
+but never worth waiting for: they are gathered, written together within a second, and dropped (with a count in the log)
+when more than a few thousand wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from relay.errors import StoreError
+from relay.model import Refusal, Submission
+from relay.store.protocols import Store, Tx
+
+log = logging.getLogger("relay.intake")
+
+_MAX_WAITING = 5000
+_GATHER = 0.5  # seconds refusals are gathered before they are written
+
+
+class Acceptor(Protocol):
+    """Takes what intake took."""
+
+    async def accept(self, submission: Submission) -> None:
+        """Commit it durably, or raise StoreError."""
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Remember a refusal soon; never waits, never raises."""
+
+    @property
+    def is_healthy(self) -> bool:
+        """False while nothing can be accepted."""
+
+
+class StoreAcceptor:
+    """Accepts into a store; the units of work are given by whoever wires the process."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        accept: Callable[[Tx, Submission], object],
+        refuse: Callable[[Tx, Sequence[Refusal]], object],
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store = store
+        self._accept = accept
+        self._refuse = refuse
+        self._wake = wake
+        self._waiting: list[Refusal] = []
+        self._dropped = 0
+        self._has_refusals = asyncio.Event()
+
+    @property
+    def is_healthy(self) -> bool:
+        """As the store says."""
+        return self._store.is_healthy
+
+    async def accept(self, submission: Submission) -> None:
+        """Commit the submission, then wake delivery."""
+        await self._store.write(lambda tx: self._accept(tx, submission))
+        self._wake()
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Queue the refusal for `run`."""
+        if len(self._waiting) >= _MAX_WAITING:
+            self._dropped += 1
+            return
+        self._waiting.append(refusal)
+        self._has_refusals.set()
+
+    async def run(self) -> None:
+        """Write refusals as they come, until cancelled; what waits then is written first."""
+        try:
+            while True:
+                await self._has_refusals.wait()
+                await asyncio.sleep(_GATHER)
+                await self.flush()
+        finally:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits now."""
+        batch, self._waiting = self._waiting, []
+        self._has_refusals.clear()
+        if self._dropped:
+            log.warning("refusals not kept because too many came at once: %d", self._dropped)
+            self._dropped = 0
+        if not batch:
+            return
+        try:
+            await self._store.write(lambda tx: self._refuse(tx, batch))
+        except StoreError as error:
+            log.warning("refusals not kept: %d: %s", len(batch), error)
