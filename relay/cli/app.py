@@ -1,0 +1,68 @@
+"""`app list` and `app password`: who may send."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from relay.cli.context import configured
+from relay.cli.output import print_columns, print_json
+from relay.settings import App
+
+
+@click.group(short_help="List apps, make a password hash.")
+def app() -> None:
+    """List the apps that may send, or make a password hash for one."""
+
+
+@app.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_obj
+def list_apps(config_path: Path | None, as_json: bool) -> int:
+    """List the apps of the configuration."""
+    config, _ = configured(config_path)
+    if as_json:
+        for one in config.app:
+            print_json(_as_json(one))
+    elif not config.app:
+        click.echo("No app is configured: only this machine itself may send.")
+    else:
+        headings = ("NAME", "RECOGNISED BY", "SENDS AS", "MODE")
+        rows = [(one.name, _recognised_by(one), ", ".join(one.from_domains) or "any", one.mode) for one in config.app]
+        print_columns(headings, rows)
+    return 0
+
+
+def _as_json(one: App) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "networks": [str(network) for network in one.networks],
+        "listeners": [str(listener) for listener in one.listeners],
+        "username": one.username,
+        "from_domains": one.from_domains,
+        "mode": one.mode,
+        "store_content": one.store_content,
+    }
+
+
+def _recognised_by(one: App) -> str:
+    signs = [f"user {one.username}"] if one.username else []
+    signs += [str(network) for network in one.networks] + [f"at {listener}" for listener in one.listeners]
+    return ", ".join(signs)
+
+
+@app.command("password")
+def password() -> int:
+    """Ask for a password (or read one line from stdin) and print its hash for `password_hash`."""
+    from relay.intake.auth import hash_password
+
+    if sys.stdin.isatty():
+        secret = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        secret = sys.stdin.readline().rstrip("\r\n")
+    if not secret:
+        raise click.UsageError("the password is empty")
+    click.echo(hash_password(secret))
+    return 0

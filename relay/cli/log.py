@@ -1,0 +1,199 @@
+"""`log`: search the log of deliveries, or what intake refused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from relay.cli.context import configured, opened
+from relay.cli.output import json_time, print_json, print_wide, safe, shown_time
+from relay.cli.times import Time, utc_now
+from relay.status import Status
+
+if TYPE_CHECKING:
+    from relay.model import Refusal
+    from relay.store.log import LogRow, Query
+    from relay.store.protocols import Store
+
+_POLL = 0.3  # seconds between two looks of --follow
+_BEFORE_FOLLOWING = 10  # rows shown first
+
+_HEADINGS = ("ACCEPTED", "STATUS", "TO", "SUBJECT", "ID")
+_WIDTHS = (19, 12, 32, 32)
+
+
+@click.command(short_help="Search the log of deliveries.")
+@click.argument("words", nargs=-1)
+@click.option("--to", metavar="TEXT", help="Part of the recipient's address or name.")
+@click.option("--booking", metavar="NUMBER", help="Booking number, in any spelling.")
+@click.option(
+    "--status", "statuses", multiple=True, type=click.Choice([s.value for s in Status]), help="Status; may be repeated."
+)
+@click.option("--app", help="Name of the app that handed it in.")
+@click.option("--since", type=Time(utc_now), help="From this time on: 2026-03-01, 2026-03-01T14:30, today, 2h, 7d.")
+@click.option("--until", type=Time(utc_now), help="Before this time.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many rows.")
+@click.option("--refused", is_flag=True, help="What intake refused instead.")
+@click.option("--follow", is_flag=True, help="Keep printing what is new or has changed; Ctrl-C ends it.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_obj
+def log(
+    config_path: Path | None,
+    words: tuple[str, ...],
+    to: str | None,
+    booking: str | None,
+    statuses: tuple[str, ...],
+    app: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    refused: bool,
+    follow: bool,
+    as_json: bool,
+) -> int:
+    """Search the log, newest first. Words match part of anything: address, subject, booking, name, id."""
+    from relay.store.log import Query
+
+    if refused and (booking or statuses):
+        raise click.UsageError("--booking and --status do not go with --refused: what was refused has neither")
+    query = Query(
+        words=words,
+        to=to,
+        booking=booking,
+        status=tuple(Status(status) for status in statuses),
+        app=app,
+        since=since,
+        until=until,
+        limit=min(limit, _BEFORE_FOLLOWING) if follow else limit,
+    )
+    config, _ = configured(config_path)
+    with opened(config) as store:
+        show = _show_refusals if refused else _show_deliveries
+        follower = show(store, query, as_json, follow)
+        if follow:
+            _follow(store, follower)
+    return 0
+
+
+def _show_deliveries(store: Store, query: Query, as_json: bool, follow: bool) -> Callable[[], None]:
+    """Print what fits; return what prints the news when called again."""
+    from relay.store import log as units
+
+    seen, rows = store.read_now(lambda tx: (units.position(tx), units.search(tx, query)))
+    _print_rows(rows[::-1] if follow else rows, as_json=as_json, with_headings=True)
+
+    def news() -> None:
+        nonlocal seen
+        changed, seen = store.read_now(lambda tx: units.changed_since(tx, seen))
+        if changed:
+            _print_rows(_fitting(store, query, changed), as_json=as_json, with_headings=False)
+
+    return news
+
+
+def _fitting(store: Store, query: Query, changed: list[LogRow]) -> list[LogRow]:
+    """Keep the rows that the query would find; each is asked for by its own id, so that words mean the same."""
+    from dataclasses import replace
+
+    from relay.store import log as units
+
+    if query == replace(query, words=(), to=None, booking=None, status=(), app=None, since=None, until=None):
+        return changed
+    kept = []
+    for row in changed:
+        wanted = replace(query, words=(*query.words, row.id), limit=1)
+        kept += store.read_now(lambda tx, wanted=wanted: units.search(tx, wanted))  # type: ignore[misc]
+    return kept
+
+
+def _show_refusals(store: Store, query: Query, as_json: bool, follow: bool) -> Callable[[], None]:
+    from relay.store import refusals
+
+    def look(*, after: int | None, limit: int) -> list[refusals.RefusalRow]:
+        return store.read_now(
+            lambda tx: refusals.search(
+                tx,
+                words=query.words,
+                to=query.to,
+                app=query.app,
+                since=query.since,
+                until=query.until,
+                after=after,
+                limit=limit,
+            )
+        )
+
+    found = look(after=None, limit=query.limit)
+    last = found[0].seq if found else 0
+    _print_refusals([row.refusal for row in (found[::-1] if follow else found)], as_json=as_json, with_headings=True)
+
+    def news() -> None:
+        nonlocal last
+        new = look(after=last, limit=1000)
+        if new:
+            last = new[0].seq
+            _print_refusals([row.refusal for row in new[::-1]], as_json=as_json, with_headings=False)
+
+    return news
+
+
+def _follow(store: Store, news: Callable[[], None]) -> None:
+    """Print news until the person has seen enough."""
+    try:
+        while True:
+            if store.changed():
+                news()
+            time.sleep(_POLL)
+    except KeyboardInterrupt:
+        return
+
+
+def _print_rows(rows: list[LogRow], *, as_json: bool, with_headings: bool) -> None:
+    if as_json:
+        for row in rows:
+            print_json(row.as_json())
+        return
+    lines = [(shown_time(row.created_at), _status(row), row.to, row.subject or "(no subject)", row.id) for row in rows]
+    if rows or with_headings:
+        print_wide(_HEADINGS if with_headings else None, lines, widths=_WIDTHS)
+
+
+def _status(row: LogRow) -> str:
+    return f"{row.status} (held)" if row.held else row.status.value
+
+
+def _print_refusals(rows: list[Refusal], *, as_json: bool, with_headings: bool) -> None:
+    for number, row in enumerate(rows):
+        if as_json:
+            print_json(refusal_json(row))
+            continue
+        if with_headings and number == 0:
+            click.echo("REFUSED              FROM -> TO, WHO, ANSWER")
+        sender = "" if row.mail_from is None else f"<{row.mail_from}> -> <{row.rcpt_to or ''}>"
+        who = f"{row.app or 'no app'} at {row.client_ip}"
+        parts = [shown_time(row.at), sender, who, f"{row.code} {row.enhanced} {row.text}"]
+        click.echo("  ".join(safe(part) for part in parts if part))
+
+
+def refusal_json(row: Refusal) -> dict[str, object]:
+    """The keys of `log --refused --json`."""
+    return {
+        "at": json_time(row.at),
+        "listener": row.listener,
+        "client_ip": row.client_ip,
+        "app": row.app,
+        "user": row.auth_user,
+        "helo": row.helo or None,
+        "from": row.mail_from,
+        "to": row.rcpt_to,
+        "stage": row.stage,
+        "code": row.code,
+        "enhanced": row.enhanced,
+        "text": row.text,
+        "reason": row.reason,
+    }

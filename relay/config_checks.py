@@ -1,0 +1,156 @@
+"""Check what no single section can see: ties between sections of the configuration. Pure.
+
+Each fault is a place in the file and one sentence. Two apps that one client could be (a tie) are found by the intake's
+own policy, so that the check and the choice at run time can never differ.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Iterator
+from datetime import timedelta
+from ipaddress import ip_address
+
+from relay.config_faults import Fault
+from relay.intake.policy import find_ties
+from relay.settings import App, Config, HostPort, Listener
+from relay.toml_lines import Location
+
+_HOSTNAME = re.compile(r"(?=.{1,253}$)(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*")
+
+
+def cross_check(config: Config) -> list[Fault]:
+    """Find every fault that lies between sections."""
+    return [
+        *_node_faults(config),
+        *_address_faults(config),
+        *_app_faults(config),
+        *_delivery_faults(config),
+        *_route_faults(config),
+        *(((("app",), tie)) for tie in find_ties(config)),
+    ]
+
+
+def _node_faults(config: Config) -> Iterator[Fault]:
+    if not _HOSTNAME.fullmatch(config.node.hostname):
+        yield ("node", "hostname"), f'"{config.node.hostname}" is no host name; write one such as "relay.example.com"'
+    if not re.fullmatch(r"sqlite:.+", config.store.url):
+        yield ("store", "url"), 'write "sqlite:PATH", for example "sqlite:data/waybill.db"'
+
+
+def _address_faults(config: Config) -> Iterator[Fault]:
+    taken: list[tuple[HostPort, str]] = []
+    places: list[tuple[Location, HostPort]] = [
+        (("listener", index, "address"), listener.address) for index, listener in enumerate(config.listener)
+    ]
+    places.append((("dashboard", "address"), config.dashboard.address))
+    for path, address in places:
+        for other, name in taken:
+            if _overlap(address, other):
+                yield path, f"{address} is already taken by {name}"
+                break
+        taken.append((address, ".".join(str(p + 1) if isinstance(p, int) else p for p in path[:-1])))
+
+
+def _overlap(one: HostPort, other: HostPort) -> bool:
+    if one.port != other.port or one.port == 0:  # port 0: the system picks a free one
+        return False
+    return one.host == other.host or {one.host, other.host} & {"0.0.0.0", "::"} != set()
+
+
+def _app_faults(config: Config) -> Iterator[Fault]:
+    yield from _repeated("app", "name", [app.name for app in config.app])
+    yield from _repeated("app", "username", [app.username for app in config.app])
+    known = {listener.address for listener in config.listener}
+    for index, app in enumerate(config.app):
+        for number, address in enumerate(app.listeners):
+            if address not in known:
+                yield ("app", index, "listeners", number), f"no [[listener]] has the address {address}"
+        if app.default_from is not None and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", app.default_from):
+            yield ("app", index, "default_from"), 'write an address such as "desk@example.com"'
+        if app.password_hash and app.password_file:
+            yield ("app", index, "password_file"), "write password_hash or password_file, not both"
+        yield from _pattern_faults(app, index)
+        yield from _open_relay_faults(app, index, _listeners_of(app, config.listener))
+
+
+def _pattern_faults(app: App, index: int) -> Iterator[Fault]:
+    for number, pattern in enumerate(app.booking_pattern):
+        path: Location = ("app", index, "booking_pattern", number)
+        if not pattern.startswith("re:"):
+            if not pattern.strip():
+                yield path, 'write a picture such as "BK-#####"'
+            continue
+        try:
+            re.compile(pattern.removeprefix("re:"))
+        except re.error as error:
+            yield path, f"this regular expression cannot be read: {error}"
+
+
+def _listeners_of(app: App, listeners: list[Listener]) -> list[Listener]:
+    return [one for one in listeners if not app.listeners or one.address in app.listeners]
+
+
+def _open_relay_faults(app: App, index: int, listeners: list[Listener]) -> Iterator[Fault]:
+    """An app that anyone on the internet can be, without a password, makes an open relay."""
+    if app.username or all(_is_private(listener.address.host) for listener in listeners):
+        return
+    for number, network in enumerate(app.networks):
+        if network.prefixlen == 0:
+            path: Location = ("app", index, "networks", number)
+            yield path, f"{network} without username lets the whole internet send through this relay"
+
+
+def _is_private(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return (address.is_private or address.is_loopback) and not address.is_unspecified
+
+
+def _delivery_faults(config: Config) -> Iterator[Fault]:
+    delivery = config.delivery
+    if delivery.give_up_after <= timedelta(0):
+        yield ("delivery", "give_up_after"), "it must be above zero"
+    for index, source in enumerate(delivery.source_addresses):
+        try:
+            ip_address(source.address)
+        except ValueError:
+            yield ("delivery", "source_addresses", index, "address"), f'"{source.address}" is no IP address'
+    if delivery.smarthost_username and delivery.smarthost_password_file is None:
+        yield ("delivery", "smarthost_username"), "smarthost_username needs smarthost_password_file"
+    if delivery.smarthost_username and delivery.smarthost and delivery.smarthost_tls in ("none", "may"):
+        yield from _clear_password_faults(("delivery", "smarthost_tls"), delivery.smarthost.host)
+
+
+def _route_faults(config: Config) -> Iterator[Fault]:
+    yield from _repeated("site", "match", [site.match.lower() for site in config.site])
+    names = {app.name for app in config.app}
+    seen: set[tuple[str | None, str | None]] = set()
+    for index, route in enumerate(config.route):
+        key = (route.domain.lower() if route.domain else None, route.app)
+        if key in seen:
+            yield ("route", index), "another [[route]] has the same domain and app"
+        seen.add(key)
+        if route.app is not None and route.app not in names:
+            yield ("route", index, "app"), f'no [[app]] has the name "{route.app}"'
+        if route.username and route.password_file is None:
+            yield ("route", index, "username"), "username needs password_file"
+        if route.username and route.tls in ("none", "may"):
+            yield from _clear_password_faults(("route", index, "tls"), route.host)
+
+
+def _clear_password_faults(path: Location, host: str) -> Iterator[Fault]:
+    if not _is_private(host):
+        yield path, 'a password must not cross the network in clear: write "encrypt", "verify" or "implicit"'
+
+
+def _repeated(section: str, key: str, values: Iterable[Hashable]) -> Iterator[Fault]:
+    seen: dict[Hashable, int] = {}
+    for index, value in enumerate(values):
+        if value is None:
+            continue
+        if value in seen:
+            yield (section, index, key), f'"{value}" is already used by {section}.{seen[value] + 1}'
+        seen.setdefault(value, index)

@@ -1,0 +1,225 @@
+"""The one-sentence answer to "did they get it?": answer, sentence, what happened, proof, next step, who can act.
+
+Policy. Of everything that fits the question, the newest delivery to each address speaks for that address, and a resend
+speaks for the delivery it repeats; of these the worst decides, so that a copy that reached the hotel never hides a
+confirmation that did not reach the guest. The words are those of the catalogue (classify/explain.py).
+Pure: it is given what the store knows; actions.why gathers that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
+
+from relay.address import address_key
+from relay.classify.explain import Value, Words, explain_delivery, explain_no_record, render
+from relay.model import Attempt, Delivery, DeliveryId, Event, Message, Refusal, Stage, Suppression
+from relay.status import Status
+
+_TRIES_SHOWN = 3
+
+
+class Verdict(StrEnum):
+    """The answer in one word."""
+
+    DELIVERED = "delivered"
+    PENDING = "pending"
+    BLOCKED = "blocked"
+    NOT_DELIVERED = "not_delivered"
+    NO_RECORD = "no_record"
+
+
+_VERDICTS = {
+    Status.DELIVERED: Verdict.DELIVERED,
+    Status.QUEUED: Verdict.PENDING,
+    Status.DEFERRED: Verdict.PENDING,
+    Status.SENT: Verdict.PENDING,
+    Status.SUPPRESSED: Verdict.BLOCKED,
+}
+
+#: The worst decides.
+_RANK = {Verdict.NOT_DELIVERED: 3, Verdict.BLOCKED: 2, Verdict.PENDING: 1, Verdict.DELIVERED: 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """As much of a delivery as choosing needs."""
+
+    seq: int
+    id: DeliveryId
+    address: str
+    status: Status
+    resend_of: DeliveryId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """The deciding delivery with what is known about it."""
+
+    message: Message
+    delivery: Delivery
+    attempts: tuple[Attempt, ...]
+    events: tuple[Event, ...]
+    blocked: Suppression | None  #: the block that stands on its address or domain, or that stopped it then
+    give_up_after: timedelta
+    lifted_at: datetime | None = None  #: when that block ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """The answer."""
+
+    verdict: Verdict
+    title: str
+    sentence: str
+    happened: str
+    proof: tuple[str, ...]
+    next_step: str
+    who: str | None  #: customer | you | admin | wait; None: nobody has to act
+
+
+def verdict_of(status: Status) -> Verdict:
+    """Say in one word where a status leaves the recipient."""
+    return _VERDICTS.get(status, Verdict.NOT_DELIVERED)
+
+
+def deciding(candidates: Sequence[Candidate]) -> Candidate:
+    """Choose the delivery that the answer is about; there must be at least one."""
+    newest: dict[str, Candidate] = {}
+    spoken_for = {one.resend_of for one in candidates if one.resend_of}
+    for one in sorted(candidates, key=lambda one: one.seq):
+        if one.id in spoken_for:
+            continue
+        # The resends of one delivery stand for one recipient, also when the address was corrected in between.
+        newest[one.resend_of or address_key(one.address)] = one
+    by_address: dict[str, Candidate] = {}
+    for one in sorted(newest.values(), key=lambda one: one.seq):
+        by_address[address_key(one.address)] = one
+    return max(by_address.values(), key=lambda one: (_RANK[verdict_of(one.status)], one.seq))
+
+
+def answer(case: Case, *, zone: tzinfo | None = None) -> Why:
+    """Answer about one delivery; `zone` is whose clock the times are told by (UTC without one)."""
+    delivery = _in_zone(case.delivery, zone)
+    words = render(explain_delivery(delivery, message=case.message, blocked=case.blocked, params=_params(case, zone)))
+    return Why(
+        verdict=verdict_of(delivery.status),
+        title=words.title,
+        sentence=_sentence(case.message, delivery, words),
+        happened=words.happened,
+        proof=tuple(_proof(case, zone)),
+        next_step=words.next_step,
+        who=words.who if words.who != "nobody" else None,
+    )
+
+
+def no_record(
+    query: str, *, refusals: Sequence[Refusal], similar: Sequence[str], first_at: datetime | None, zone: tzinfo | None
+) -> Why:
+    """Answer that nothing was ever handed to us, with what comes nearest."""
+    words = render(explain_no_record(query))
+    proof = [f"{_at(one.at, zone)} refused at the door: {_refused(one)}" for one in refusals]
+    proof += [f"Did you mean {one}?" for one in similar]
+    proof.append(f"The log begins on {first_at:%Y-%m-%d}." if first_at else "The log is empty.")
+    return Why(
+        verdict=Verdict.NO_RECORD,
+        title=words.title,
+        sentence=f"{query}: nothing was handed to us{', but something was refused' if refusals else ''}.",
+        happened=words.happened,
+        proof=tuple(proof),
+        next_step=words.next_step,
+        who=words.who if words.who != "nobody" else None,
+    )
+
+
+def _refused(refusal: Refusal) -> str:
+    sender = f"from {refusal.mail_from} " if refusal.mail_from else ""
+    return f"{sender}by {refusal.app or refusal.client_ip}: {refusal.code} {refusal.enhanced} {refusal.text}"
+
+
+def _in_zone(delivery: Delivery, zone: tzinfo | None) -> Delivery:
+    if zone is None:
+        return delivery
+    return replace(
+        delivery,
+        next_at=delivery.next_at.astimezone(zone) if delivery.next_at else None,
+        delivered_at=delivery.delivered_at.astimezone(zone) if delivery.delivered_at else None,
+        ended_at=delivery.ended_at.astimezone(zone) if delivery.ended_at else None,
+    )
+
+
+def _params(case: Case, zone: tzinfo | None) -> dict[str, Value]:
+    """Add what the delivery's row does not hold: until when we try, who cancelled or held it."""
+    until = case.delivery.created_at + case.give_up_after
+    params: dict[str, Value] = {"until": until.astimezone(zone) if zone else until}
+    kinds = {Status.CANCELLED: ("cancel",)}.get(case.delivery.status, ("hold", "pause"))
+    for event in case.events:
+        if event.kind in kinds and event.by and event.delivery_id == case.delivery.id:
+            params["user"] = event.by
+            params["time"] = event.at.astimezone(zone) if zone else event.at
+    return params
+
+
+def _sentence(message: Message, delivery: Delivery, words: Words) -> str:
+    what = _what(message)
+    if delivery.status is Status.DELIVERED and delivery.delivered_at is not None:
+        reply = _reply(delivery.code, delivery.enhanced, delivery.reply)
+        server = delivery.mx or f"the server of {delivery.domain}"
+        return (
+            f"{what} to {delivery.address} was accepted by {server} at {_clock(delivery.delivered_at)}, reply {reply}."
+        )
+    title = words.title[:1].lower() + words.title[1:]
+    return f"{what} to {delivery.address}: {title}."
+
+
+def _what(message: Message) -> str:
+    kind = message.kind.replace("_", " ").capitalize() if message.kind else "Mail"
+    if message.booking:
+        return f"{kind} for {message.booking}"
+    return f'{kind} "{message.subject}"' if message.subject else kind
+
+
+def _proof(case: Case, zone: tzinfo | None) -> list[str]:
+    message, delivery = case.message, case.delivery
+    lines = [f"{_at(message.accepted_at, zone)} accepted from {message.app} as {message.id}"]
+    if delivery.resend_of:
+        lines.append(f"{_at(delivery.created_at, zone)} sent again by {delivery.by or 'somebody'} ({delivery.form})")
+    hidden = len(case.attempts) - _TRIES_SHOWN
+    if hidden > 0:
+        lines.append(f"(tries before these: {hidden}; waybill show {delivery.id})")
+    for attempt in case.attempts[-_TRIES_SHOWN:]:
+        lines.append(f"{_at(attempt.started_at, zone)} {_try(attempt)}")
+    if delivery.next_at is not None and not delivery.held:
+        lines.append(f"{_at(delivery.next_at, zone)} next try")
+    if case.blocked is not None:
+        lines.append(f"{_at(case.blocked.since_at, zone)} {case.blocked.value} blocked ({case.blocked.reason})")
+    if case.lifted_at is not None:
+        lines.append(f"{_at(case.lifted_at, zone)} that block ended: it can be sent again")
+    if delivery.is_unknown:
+        lines.append("The outcome of an earlier try is unknown and it was sent again: there may be two copies.")
+    return lines
+
+
+def _try(attempt: Attempt) -> str:
+    reply = attempt.reply
+    if reply.stage is Stage.DNS:
+        return f"look-up: {_reply(reply.code, reply.enhanced, reply.text)}"
+    where = f"{attempt.mx} [{attempt.ip}]" if attempt.mx and attempt.ip else attempt.mx or "no server"
+    if reply.code is None:
+        return f"{where}: {reply.text}"
+    return f"{where} answered {_reply(reply.code, reply.enhanced, reply.text)}"
+
+
+def _reply(code: int | None, enhanced: str | None, text: str | None) -> str:
+    return " ".join(str(part) for part in (code, enhanced, " ".join((text or "").split())) if part)
+
+
+def _at(when: datetime, zone: tzinfo | None) -> str:
+    return _clock(when.astimezone(zone) if zone else when)
+
+
+def _clock(when: datetime) -> str:
+    suffix = " UTC" if when.utcoffset() == timedelta(0) else ""
+    return f"{when:%Y-%m-%d %H:%M:%S}{suffix}"
