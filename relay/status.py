@@ -63,6 +63,8 @@ TRANSITIONS: dict[tuple[Status, Status], str] = {
     (Status.SENT, Status.HARD_BOUNCED): "a report or the late answer says so",
     (Status.SENT, Status.INVALID): "a report or the late answer says so",
     (Status.SENT, Status.REJECTED): "the late answer refused us",
+    (Status.CANCELLED, Status.DELIVERED): "the attempt that ran when it was stopped had already arrived",
+    (Status.CANCELLED, Status.SENT): "the smarthost had already taken it when it was stopped",
     (Status.DELIVERED, Status.SOFT_BOUNCED): "returned after it was accepted",
     (Status.DELIVERED, Status.HARD_BOUNCED): "returned after it was accepted",
     (Status.DELIVERED, Status.INVALID): "returned after it was accepted",

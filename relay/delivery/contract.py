@@ -32,6 +32,7 @@ class Host:
     ip: str
     port: int
     preference: int = 0
+    is_configured: bool = False  #: named in the configuration: it may have a private address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,95 @@
+"""Gather from the store what the answer to "what became of it?" needs; why.py says it in words.
+
+A unit of work for `Store.read`: one snapshot, a few look-ups, the newest rows only. Reached as actions.why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from relay.address import address_key
+from relay.model import Delivery, Suppression
+from relay.status import Status
+from relay.store import addresses, log, refusals, suppressions
+from relay.store.protocols import Tx
+from relay.why import Candidate, Case, Why, answer, deciding, no_record
+
+_ID_LENGTH = 26
+_ROWS = 200  #: more than anyone reads, few enough to be quick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """What `why` found: the answer and the rows of the log it rests on, newest first."""
+
+    why: Why
+    rows: tuple[log.LogRow, ...]
+
+
+def why(tx: Tx, question: str, *, now: datetime, give_up_after: timedelta, zone: tzinfo | None = None) -> Inquiry:
+    """Answer what became of the mail to an address, for a booking, or with an id."""
+    rows = _rows_for(tx, question.strip())
+    if not rows:
+        return Inquiry(why=_no_record(tx, question.strip(), zone=zone), rows=())
+    chosen = deciding(
+        [Candidate(seq=r.seq, id=r.id, address=r.to, status=r.status, resend_of=r.resend_of) for r in rows]
+    )
+    found = log.find(tx, chosen.id)
+    assert found is not None  # the row was read in the same snapshot
+    delivery = next(one for one in found.deliveries if one.id == chosen.id)
+    blocked, lifted_at = _block_of(tx, delivery, app=found.message.app, now=now)
+    case = Case(
+        message=found.message,
+        delivery=delivery,
+        attempts=found.attempts_of(delivery.id),
+        events=found.events,
+        blocked=blocked,
+        lifted_at=lifted_at,
+        give_up_after=give_up_after,
+    )
+    return Inquiry(why=answer(case, zone=zone), rows=tuple(rows))
+
+
+def _block_of(tx: Tx, delivery: Delivery, *, app: str, now: datetime) -> tuple[Suppression | None, datetime | None]:
+    """Find the block that stands now; for what was suppressed, else the one that stood then, with its end."""
+    key = address_key(delivery.address)
+    active = suppressions.active_for(tx, key, domain=delivery.domain, app=app, now=now)
+    then = delivery.ended_at
+    if active is not None or delivery.status is not Status.SUPPRESSED or then is None:
+        return active, None
+    past = suppressions.history(tx, key, scope="address") + suppressions.history(tx, delivery.domain, scope="domain")
+    for one in past:
+        end = _end(one)
+        stood_then = one.suppression.since_at <= then and (end is None or end > then)
+        if stood_then and one.suppression.app in (None, app):
+            return one.suppression, end
+    return None, None
+
+
+def _end(one: suppressions.Listing) -> datetime | None:
+    return min((end for end in (one.lifted_at, one.suppression.until_at) if end is not None), default=None)
+
+
+def _rows_for(tx: Tx, question: str) -> list[log.LogRow]:
+    """Find the rows a question is about: exactly that id, address or booking, no mere part of one."""
+    found = log.find(tx, question) if len(question) == _ID_LENGTH else None
+    if found is not None:
+        wanted = found.delivery_id or found.message.id
+        rows = log.search(tx, log.Query(words=(wanted,), limit=_ROWS))
+        return [row for row in rows if wanted in (row.id, row.message)]
+    if "@" in question:
+        key = address_key(question)
+        rows = log.search(tx, log.Query(to=key, limit=_ROWS))
+        return [row for row in rows if key in (address_key(row.to), address_key(row.intended or ""))]
+    return log.search(tx, log.Query(booking=question, limit=_ROWS)) if question else []
+
+
+def _no_record(tx: Tx, question: str, *, zone: tzinfo | None) -> Why:
+    if "@" in question:
+        similar = addresses.similar(tx, address_key(question))
+    else:
+        near = log.search(tx, log.Query(words=(question,), limit=_ROWS)) if question else []
+        similar = list(dict.fromkeys(row.booking or row.to for row in near))[:5]
+    refused = [row.refusal for row in refusals.search(tx, words=(question,), limit=5)] if question else []
+    return no_record(question, refusals=refused, similar=similar, first_at=log.first_at(tx), zone=zone)

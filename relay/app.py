@@ -1,0 +1,256 @@
+"""The only wiring: which parts make a process, in which order they start, and how they stop.
+
+Each part is an async context manager: it is running when entered and has stopped in order when left. Parts are
+entered in the order of the mail's way and left in the opposite one; the store is opened first and closed last.
+A part whose background work fails ends the whole process with exit code 1, and the supervisor starts it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from relay import logs, systemd
+from relay.settings import Config
+from relay.store import exclusive, open_store
+from relay.store.engine import EngineStore
+
+log = logging.getLogger(__name__)
+
+#: How long open transactions may take to end at a stop; the supervisor kills after 8 s.
+_GRACE = timedelta(seconds=6)
+
+#: Pauses between two batches of search indexing: when there is nothing else to do, and when mail is moving.
+_INDEX_BATCH = 200
+_INDEX_IDLE_SECONDS = 0.02
+_INDEX_BUSY_SECONDS = 0.5
+_INDEX_LOOK_SECONDS = 1.0
+
+Part = Callable[[Config, EngineStore, asyncio.TaskGroup], contextlib.AbstractAsyncContextManager[None]]
+
+
+def run_intake(config: Config) -> int:
+    """Take mail until SIGTERM; return the exit code."""
+    return _run(config, "intake", [intake])
+
+
+def run_delivery(config: Config) -> int:
+    """Deliver until SIGTERM; return the exit code.
+
+    Raises:
+        StoreLocked: another delivery process works on this SQLite store.
+    """
+    with exclusive(config.data_dir, "deliver"):
+        return _run(config, "delivery", [delivery])
+
+
+def run_dashboard(config: Config) -> int:
+    """Show pages until SIGTERM; return the exit code."""
+    return _run(config, "dashboard", [dashboard])
+
+
+def run_all(config: Config) -> int:
+    """Run everything in this one process (an SQLite that only one process may write)."""
+    with exclusive(config.data_dir, "deliver"):
+        return _run(config, "waybill", [delivery, intake, dashboard])
+
+
+def _run(config: Config, name: str, parts: Sequence[Part]) -> int:
+    os.umask(0o077)
+    logs.set_up(config.log, process=name)
+    sys.setswitchinterval(0.001)  # the writer thread comes back from the disk while the loop computes
+    with open_store(config.store.url, config.base_dir) as store, asyncio.Runner(loop_factory=_new_loop) as runner:
+        return runner.run(_main(config, store, name, parts))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+async def _main(config: Config, store: EngineStore, name: str, parts: Sequence[Part]) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            beating = tasks.create_task(systemd.beat(lambda: store.is_healthy))
+            async with contextlib.AsyncExitStack() as running:
+                for part in parts:
+                    await running.enter_async_context(part(config, store, tasks))
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(20_000, 20, 50)
+                systemd.notify("READY=1")
+                log.info("ready process=%s pid=%d", name, os.getpid())
+                await stop.wait()
+                systemd.notify("STOPPING=1")
+                log.info("stopping process=%s", name)
+            beating.cancel()
+    except BaseExceptionGroup:
+        log.critical("a part of %s failed", name, exc_info=True)
+        return 1
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def intake(config: Config, store: EngineStore, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
+    """Accept mail on the listeners."""
+    from relay.intake.acceptor import StoreAcceptor
+    from relay.intake.auth import load_hashes
+    from relay.intake.listener import serve_listeners
+    from relay.intake.reception import FreeSpace, Reception
+    from relay.store import refusals, spool
+    from relay.wake import Waker
+
+    waker = Waker(config.data_dir)
+    acceptor = StoreAcceptor(store, accept=spool.accept, refuse=refusals.add_all, wake=waker.wake)
+    named = config.model_copy(update={"node": config.node.model_copy(update={"hostname": _hostname(config)})})
+    reception = Reception(named, acceptor, hashes=load_hashes(config), free_space=FreeSpace(config.data_dir))
+    listeners = await serve_listeners(reception, _sockets(config))
+    refusing = tasks.create_task(acceptor.run())
+    try:
+        yield
+    finally:
+        await listeners.stop(_GRACE.total_seconds())
+        refusing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await refusing
+        waker.close()
+
+
+def _hostname(config: Config) -> str:
+    return config.node.hostname or socket.gethostname()
+
+
+def _sockets(config: Config) -> list[tuple[Any, socket.socket]]:
+    """Take over the sockets we were given, and open the rest ourselves."""
+    from relay.intake.listener import bind
+
+    pairs, missing = systemd.match_listeners(config.listener, systemd.given_sockets())
+    return [*pairs, *bind(config.model_copy(update={"listener": missing}))]
+
+
+@contextlib.asynccontextmanager
+async def delivery(config: Config, store: EngineStore, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
+    """Deliver what is due, and keep the search index up to date."""
+    from relay.classify import classify
+    from relay.config import read_secret
+    from relay.delivery.connector import SmtpConnector
+    from relay.delivery.mx import MxRouter
+    from relay.delivery.own_addresses import OwnAddresses
+    from relay.delivery.resolver import Resolver
+    from relay.delivery.scheduler import Scheduler
+    from relay.delivery.tls import TlsContexts
+    from relay.wake import WakeListener
+
+    clock = time.monotonic
+    resolver = Resolver(
+        config.dns.servers,
+        timeout=config.dns.timeout.total_seconds(),
+        lifetime=config.dns.lifetime.total_seconds(),
+        clock=clock,
+    )
+    router = MxRouter(config, resolver=resolver, read_secret=partial(read_secret, config), rng=random.Random())
+    connector = SmtpConnector(
+        config,
+        contexts=TlsContexts.build(),
+        own_addresses=OwnAddresses(clock=clock),
+        now=_utc_now,
+        clock=clock,
+    )
+    scheduler = Scheduler(
+        store,
+        router,
+        connector=connector,
+        classify=classify,
+        config=config,
+        clock=_utc_now,
+        random=random.random,
+        owner=f"{_hostname(config)}/{os.getpid()}",
+        is_alone=True,
+    )
+    listener = WakeListener(config.data_dir, scheduler.wake)
+    listener.start(asyncio.get_running_loop())
+    running = tasks.create_task(scheduler.run())
+    indexing = tasks.create_task(_index(store, lambda: scheduler.in_memory > 0))
+    try:
+        await scheduler.wait_started()
+        yield
+    finally:
+        indexing.cancel()
+        await scheduler.stop(_GRACE)
+        await running
+        listener.close()
+
+
+async def _index(store: EngineStore, is_busy: Callable[[], bool]) -> None:
+    """Bring new deliveries into the search index, a batch at a time, slower while mail is moving."""
+    from relay.errors import StoreError
+    from relay.store import log as delivery_log
+
+    while True:
+        try:
+            count = await store.write(lambda tx: delivery_log.index_pending(tx, limit=_INDEX_BATCH))
+        except StoreError as error:
+            log.warning("the search index waits for the store: %s", error)
+            count = 0
+        if count < _INDEX_BATCH:
+            await asyncio.sleep(_INDEX_LOOK_SECONDS)
+        else:
+            await asyncio.sleep(_INDEX_BUSY_SECONDS if is_busy() else _INDEX_IDLE_SECONDS)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextlib.asynccontextmanager
+async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
+    """Serve the pages."""
+    import uvicorn
+
+    from dashboard.app import build
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Any:
+            yield  # signals are the process's business
+
+    settings = uvicorn.Config(
+        build(config, store),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=5,
+    )
+    family = socket.AF_INET6 if ":" in config.dashboard.address.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((config.dashboard.address.host, config.dashboard.address.port))
+        listening.listen(128)
+        server = Server(settings)
+        serving = tasks.create_task(server.serve(sockets=[listening]))
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving

@@ -1,0 +1,157 @@
+"""All that delivery asks of the store: each method is one unit of work, or one read.
+
+It adds no policy. What is gathered here is what belongs in one commit: every disposition that waits, the deliveries
+given back, and where the sites stand.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from relay.delivery.transaction import ContentKey
+from relay.errors import StoreError
+from relay.model import Claimed, DeliveryId, Disposition, Suppression
+from relay.settings import Suppressions
+from relay.store import content, sites, spool, suppressions
+from relay.store.protocols import DiskFault, Store, Tx
+from relay.store.sites import SiteRow
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Away:
+    """Deliveries to be given back unused."""
+
+    ids: tuple[DeliveryId, ...]
+    next_at: datetime
+    waits_for_site: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """What is to be recorded in the next commit."""
+
+    dispositions: list[Disposition] = field(default_factory=list)
+    away: list[Away] = field(default_factory=list)
+    held: list[tuple[DeliveryId, str]] = field(default_factory=list)  #: with the reason
+    sites: list[SiteRow] = field(default_factory=list)
+    wake_domains: set[str] = field(default_factory=set)  #: whose site works again
+
+    def __bool__(self) -> bool:
+        return bool(self.dispositions or self.away or self.held or self.sites or self.wake_domains)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catch:
+    """What one claim brought."""
+
+    fresh: list[Claimed]
+    due: list[Claimed]
+
+
+class Desk:
+    """The store as one delivery process, under its name `owner`, uses it."""
+
+    def __init__(self, store: Store, *, owner: str, lease: timedelta, blocking: Suppressions) -> None:
+        self._store = store
+        self._owner = owner
+        self._lease = lease
+        self._blocking = blocking
+
+    @property
+    def lease(self) -> timedelta:
+        return self._lease
+
+    def changed(self) -> bool:
+        """Tell whether any process committed since the last look."""
+        return self._store.changed()
+
+    async def open(self, now: datetime, *, is_alone: bool) -> tuple[int, list[SiteRow]]:
+        """Take over what a dead process left (all leases, when no other delivery process can be alive)."""
+
+        def unit(tx: Tx) -> tuple[int, list[SiteRow]]:
+            return spool.take_over(tx, now=now, everyone=is_alone), sites.load(tx)
+
+        return await self._store.write(unit)
+
+    async def take_over(self, now: datetime) -> int:
+        """Take over leases that ran out."""
+        return await self._store.write(lambda tx: spool.take_over(tx, now=now))
+
+    async def claim(self, now: datetime, *, fresh: int, due: int) -> Catch:
+        """Lease up to so many first tries and so many retries, the oldest first."""
+
+        def unit(tx: Tx) -> Catch:
+            return Catch(
+                fresh=spool.claim(tx, owner=self._owner, now=now, lease=self._lease, limit=fresh, fresh=True)
+                if fresh > 0
+                else [],
+                due=spool.claim(tx, owner=self._owner, now=now, lease=self._lease, limit=due, fresh=False)
+                if due > 0
+                else [],
+            )
+
+        return await self._store.write(unit)
+
+    async def renew(self, ids: Sequence[DeliveryId], *, now: datetime) -> set[DeliveryId]:
+        """Keep the leases; return those that are still ours."""
+        until = now + self._lease
+        return await self._store.write(lambda tx: spool.renew(tx, owner=self._owner, ids=ids, until=until))
+
+    async def confirm(
+        self, ids: Sequence[DeliveryId], *, now: datetime
+    ) -> tuple[set[DeliveryId], dict[DeliveryId, Suppression]]:
+        """Look again at deliveries that waited long in memory: which are still ours, which are blocked by now."""
+        until = now + self._lease
+
+        def unit(tx: Tx) -> tuple[set[DeliveryId], dict[DeliveryId, Suppression]]:
+            kept = spool.renew(tx, owner=self._owner, ids=ids, until=until)
+            return kept, suppressions.blocked_among(tx, ids, now=now)
+
+        return await self._store.write(unit)
+
+    async def next_due(self) -> datetime | None:
+        """Say when there will be something to do."""
+        return await self._store.read(spool.next_due)
+
+    async def contents(self, keys: Sequence[ContentKey]) -> Mapping[ContentKey, bytes | None]:
+        """Read contents; None stands for one that is gone or damaged."""
+        return await self._store.read(lambda tx: {key: _content(tx, key) for key in keys})
+
+    async def last_delivered(self, domain: str) -> datetime | None:
+        """Say when a domain last took mail."""
+        return await self._store.read(lambda tx: sites.domain_delivered_at(tx, domain))
+
+    async def record(self, batch: Batch, *, now: datetime) -> None:
+        """Record everything of the batch in one transaction."""
+        await self._store.write(lambda tx: self._write(tx, batch, now))
+
+    async def release_all(self, now: datetime) -> int:
+        """Give back every lease; for an orderly stop, when nothing is under way."""
+        return await self._store.write(lambda tx: spool.release_owner(tx, owner=self._owner, now=now))
+
+    def _write(self, tx: Tx, batch: Batch, now: datetime) -> None:
+        for delivery_id, reason in batch.held:  # before its result is recorded, which ends the lease
+            spool.hold_claimed(tx, owner=self._owner, ids=[delivery_id], reason=reason)
+        spool.record_all(tx, batch.dispositions, owner=self._owner, settings=self._blocking)
+        for away in batch.away:
+            spool.release(tx, owner=self._owner, ids=away.ids, next_at=away.next_at, waits_for_site=away.waits_for_site)
+        for site in batch.sites:
+            sites.save(tx, site)
+        if batch.wake_domains:
+            spool.wake_site(tx, domains=batch.wake_domains, now=now)
+
+
+def _content(tx: Tx, key: ContentKey) -> bytes | None:
+    try:
+        return content.load(tx, key.message_id, delivery_id=key.delivery_id)
+    except DiskFault:
+        raise
+    except StoreError:
+        # Damaged: it must not be sent, and the other contents of this read must not wait for it.
+        logger.exception("content message=%s is damaged and is not sent", key.message_id)
+        return None

@@ -1,0 +1,255 @@
+"""Lead each claimed delivery through: block list, route, site, transaction, verdict, record.
+
+The crossroads between routing, sites, pool and recorder; it owns no connection and no store. A blocked delivery is
+recorded `suppressed` without any attempt, also when its retries were queued long before the block. A delivery for a
+site that backs off, or for a slow one when memory is short, is given back until the site may take it. A message that
+makes our own code fail is deferred with a traceback in the log and, the third time, held for a person.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from relay import maillog
+from relay.delivery import fate
+from relay.delivery.carriage import ContentMissing
+from relay.delivery.contract import Route
+from relay.delivery.desk import Away, Desk
+from relay.delivery.nxdomain import NxdomainWatch
+from relay.delivery.pool import Pool
+from relay.delivery.recorder import Recorder
+from relay.delivery.routing import Routed
+from relay.delivery.site import Site
+from relay.delivery.sites import Sites
+from relay.delivery.transaction import MAX_RECIPIENTS, Transaction, content_key
+from relay.delivery.verdict import Judge, Trouble, Verdict
+from relay.errors import StoreError
+from relay.model import Claimed, MessageId
+
+logger = logging.getLogger(__name__)
+
+#: How often a message may make our own code fail before it is held.
+MAX_FAULTS = 3
+NEEDS_ATTENTION = "needs attention: the relay failed on it {count} times, see the error log"
+NO_CONTENT = "needs attention: its content is missing or damaged"
+_FAULTS_KEPT = 10_000
+
+
+class Dispatch:
+    """See the module; implements CarriageOwner and takes what Routing found."""
+
+    def __init__(
+        self,
+        *,
+        judge: Judge,
+        sites: Sites,
+        recorder: Recorder,
+        desk: Desk,
+        tasks: asyncio.TaskGroup,
+        monotonic: Callable[[], float],
+        settle_seconds: float = 1.0,
+    ) -> None:
+        self._judge = judge
+        self._plan = judge.plan
+        self._clock = judge.clock
+        self._sites = sites
+        self._recorder = recorder
+        self._desk = desk
+        self._tasks = tasks
+        self._monotonic = monotonic
+        self._settle_seconds = settle_seconds
+        self._is_stopping = False
+        self._watch = NxdomainWatch()
+        self._doubtful: dict[asyncio.Task[None], Claimed] = {}
+        self._faults: dict[MessageId, int] = {}
+
+    def use(self, pool: Pool) -> None:
+        """Name the pool that carries transactions; it and this need each other."""
+        self._pool = pool
+
+    # -- from a claim to a transaction
+
+    def sift(self, claims: Iterable[Claimed]) -> list[Claimed]:
+        """Record the blocked ones as suppressed; return those to be sent."""
+        to_send = []
+        for claim in claims:
+            if claim.blocked is None:
+                to_send.append(claim)
+            else:
+                end = fate.suppressed(claim.delivery, block=claim.blocked, now=self._clock())
+                self._recorder.decided(claim, end)
+        return to_send
+
+    def routed(self, found: list[Routed]) -> None:
+        """Queue deliveries of one message at their sites, or decide for those that have none."""
+        by_site: dict[tuple[object, ...], tuple[Site, Route, list[Claimed]]] = {}
+        for claim, route in found:
+            self._watch.note(claim.delivery.domain, is_missing=route.is_nxdomain, now=self._clock())
+            if route.failure is not None:
+                self._has_no_route(claim, route)
+                continue
+            site = self._sites.of(route, domain=claim.delivery.domain)
+            kind = (site, content_key(claim), route.tls, route.credentials)
+            by_site.setdefault(kind, (site, route, []))[2].append(claim)
+        for site, route, claims in by_site.values():
+            self._enter(site, route, claims)
+
+    def _enter(self, site: Site, route: Route, claims: list[Claimed]) -> None:
+        mono = self._monotonic()
+        is_fresh = claims[0].delivery.attempts == 0
+        is_picky = site.step > 0 or self._pool.is_memory_short(is_fresh=is_fresh)
+        if site.is_backing_off(self._clock()) or (is_picky and not site.has_room(mono)):
+            self.sent_away(site, claims)
+            return
+        for start in range(0, len(claims), MAX_RECIPIENTS):
+            part = claims[start : start + MAX_RECIPIENTS]
+            self._pool.push(
+                site,
+                Transaction(
+                    claims=part,
+                    route=route,
+                    content_key=content_key(part[0]),
+                    is_fresh=is_fresh,
+                ),
+            )
+
+    def _has_no_route(self, claim: Claimed, route: Route) -> None:
+        if route.is_nxdomain:
+            task = self._tasks.create_task(self._decide_nxdomain(claim, route))
+            self._doubtful[task] = claim
+            task.add_done_callback(self._doubtful.pop)
+            return
+        self._recorder.decided(claim, self._judge.judge_no_route(claim, route, is_nxdomain_believed=True))
+
+    async def _decide_nxdomain(self, claim: Claimed, route: Route) -> None:
+        # A moment's wait shows whether one domain is missing or suddenly all of them.
+        await asyncio.sleep(self._settle_seconds)
+        try:
+            last = await self._desk.last_delivered(claim.delivery.domain)
+        except StoreError:
+            last = self._clock()  # cannot tell: doubt
+        now = self._clock()
+        is_believed = fate.should_believe_nxdomain(
+            last_delivered_at=last, is_epidemic=self._watch.is_epidemic(now), now=now
+        )
+        if not is_believed:
+            logger.warning("nxdomain-doubted domain=%s id=%s", maillog.quoted(claim.delivery.domain), claim.delivery.id)
+        self._recorder.decided(claim, self._judge.judge_no_route(claim, route, is_nxdomain_believed=is_believed))
+
+    def stop(self) -> list[Claimed]:
+        """Keep nothing waiting from here on, and end what is still being thought over; return those deliveries."""
+        self._is_stopping = True
+        left = list(self._doubtful.values())
+        for task in self._doubtful:
+            task.cancel()
+        return left
+
+    # -- from the pool
+
+    def judge(self, transaction: Transaction) -> Verdict:
+        """Decide what the results mean."""
+        return self._judge.judge(transaction)
+
+    def finished(self, verdict: Verdict) -> None:
+        """Record the dispositions of a transaction."""
+        for claim, disposition in verdict.decided:
+            self._recorder.decided(claim, disposition)
+
+    def troubled(self, site: Site, transaction: Transaction, trouble: Trouble) -> bool:
+        """Let the site back off, once for all transactions of one generation."""
+        now = self._clock()
+        has_begun = site.failed(
+            transaction,
+            now,
+            category=trouble.category,
+            reply=trouble.reply,
+            ladder=self._plan.ladder,
+            random=self._plan.random,
+        )
+        if has_begun and site.until_at is not None:
+            self._recorder.site(site.record(now))
+            maillog.site_backs_off(
+                site.key, step=site.step, until=site.until_at, now=now, category=trouble.category, reply=trouble.reply
+            )
+        return has_begun
+
+    def recovered(self, site: Site) -> None:
+        """Call back what waited for the site."""
+        self._recorder.site(site.record(self._clock()), wake_domains=site.domains)
+        site.domains = set()
+        maillog.site_recovered(site.key)
+
+    def sent_away(self, site: Site, claims: list[Claimed]) -> None:
+        """Give deliveries back until the site may take them; end those whose time is up."""
+        now, mono = self._clock(), self._monotonic()
+        is_troubled = site.step > 0
+        if self._is_stopping and not is_troubled:
+            self.let_go(claims)
+            return
+        for claim in claims:
+            delivery = claim.delivery
+            if is_troubled and now >= delivery.created_at + self._plan.give_up_after:
+                end = fate.expired(delivery, category=site.category, text=site.reply, now=now)
+                self._recorder.decided(claim, end)
+                continue
+            if is_troubled:
+                site.domains.add(delivery.domain)
+            next_at = now + site.away_for(now, mono=mono, ladder=self._plan.ladder)
+            self._recorder.away(Away(ids=(delivery.id,), next_at=next_at, waits_for_site=True))
+
+    def let_go(self, claims: Iterable[Claimed]) -> None:
+        """Give deliveries back for another process, or this one's successor, to send at once."""
+        ids = tuple(claim.delivery.id for claim in claims)
+        if ids:
+            self._recorder.away(Away(ids=ids, next_at=self._clock()))
+
+    async def confirm(self, transaction: Transaction) -> None:
+        """Take those deliveries out of a transaction that are blocked or no longer ours by now."""
+        now = self._clock()
+        ids = [claim.delivery.id for claim in transaction.claims]
+        try:
+            ours, blocked = await self._desk.confirm(ids, now=now)
+        except StoreError:
+            self.let_go(transaction.claims)  # the block list cannot be read, so nothing may be sent
+            transaction.claims = []
+            return
+        kept = []
+        for claim in transaction.claims:
+            block = blocked.get(claim.delivery.id)
+            if claim.delivery.id not in ours:
+                self._recorder.lost(claim)
+            elif block is not None:
+                self._recorder.decided(claim, fate.suppressed(claim.delivery, block=block, now=now))
+            else:
+                kept.append(claim)
+        transaction.claims = kept
+
+    # -- faults of our own
+
+    def failed(self, transaction: Transaction, error: Exception) -> None:
+        """Note that a transaction ended by a fault of our own."""
+        self.failed_claims(transaction.claims, error)
+
+    def failed_claims(self, claims: list[Claimed], error: Exception) -> None:
+        """Defer deliveries that made our own code fail; hold them when that happens again and again."""
+        message_id = claims[0].delivery.message_id
+        if isinstance(error, StoreError):  # the content could not be read now; no attempt was made
+            logger.error("attempt message=%s waits for the store: %s", message_id, error)
+            self.let_go(claims)
+            return
+        if isinstance(error, ContentMissing):
+            logger.error("content message=%s: %s", message_id, error)
+            for claim in claims:
+                self._recorder.hold(claim, NO_CONTENT)
+            return
+        logger.error("attempt message=%s failed inside the relay", message_id, exc_info=error)
+        count = self._faults.pop(message_id, 0) + 1
+        self._faults[message_id] = count
+        if len(self._faults) > _FAULTS_KEPT:
+            del self._faults[next(iter(self._faults))]
+        for claim in claims:
+            if count >= MAX_FAULTS:
+                self._recorder.hold(claim, NEEDS_ATTENTION.format(count=count))
+            self._recorder.decided(claim, self._judge.judge_error(claim, error))

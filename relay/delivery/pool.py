@@ -1,0 +1,259 @@
+"""The connections: workers that carry waiting transactions to their sites, a few per site, bounded over all.
+
+A worker is one asyncio task that owns at most one session. It takes one transaction of its site after another, keeps
+the session open for `idle` when there is none, and ends. Handing a transaction to an idle worker sets one future; no
+task is made while a worker lives. Over all sites there are at most `max_connections` workers; when they are used up
+the longest idle connection gives way, busy sites give up their second and further workers, and the sites that wait
+get their turn in order. Workers busy with retries may be half of all at most, so that a backlog for dead servers
+never takes the connections that new mail needs.
+
+The pool gives transactions to workers and obeys site.py; how one is run and what follows from it is carriage.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from relay.delivery.carriage import Carriage, CarriageOwner
+from relay.delivery.carrier import Carrier
+from relay.delivery.contents import Contents
+from relay.delivery.site import Site
+from relay.delivery.transaction import Transaction
+from relay.delivery.worker import IdleWorkers, Worker
+
+
+class Pool:
+    """All workers of this process."""
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        contents: Contents,
+        *,
+        owner: CarriageOwner,
+        tasks: asyncio.TaskGroup,
+        max_connections: int,
+        short_at: int,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._carriage = Carriage(
+            carrier, contents, owner=owner, short_at=short_at, begin=self._begin, monotonic=monotonic
+        )
+        self._tasks = tasks
+        self._max = max_connections
+        self._max_due = max(1, max_connections // 2)
+        self._clock = clock
+        self._monotonic = monotonic
+        self._workers: dict[Worker, None] = {}
+        self._due_workers = 0
+        self._idle = IdleWorkers()
+        self._starved: dict[Site, None] = {}  #: sites that wait for a connection slot, in order
+        self._timers: dict[Site, asyncio.TimerHandle] = {}
+        self._is_paused = False
+        self._is_stopping = False
+
+    @property
+    def open_count(self) -> int:
+        """Workers, each with at most one connection."""
+        return len(self._workers)
+
+    # -- transactions in
+
+    def push(self, site: Site, transaction: Transaction) -> None:
+        """Let a transaction wait for its site, and begin what may begin."""
+        transaction.queued_at = self._monotonic()
+        self._carriage.add_load(site, transaction, len(transaction.claims))
+        site.queue(transaction)
+        self._begin(site)
+
+    def relieve(self, sites: Iterable[Site]) -> None:
+        """Give back what waits for slow sites beyond their room, when memory is short."""
+        self._carriage.relieve(sites)
+
+    def is_memory_short(self, *, is_fresh: bool) -> bool:
+        """Tell whether the deliveries that wait or are carried leave little room for others of their kind."""
+        return self._carriage.is_memory_short(is_fresh=is_fresh)
+
+    def pause(self) -> None:
+        """Begin nothing until resumed: results cannot be recorded now."""
+        self._is_paused = True
+
+    def resume(self, sites: Iterable[Site]) -> None:
+        """Go on."""
+        self._is_paused = False
+        for site in sites:
+            if site.queued:
+                self._begin(site)
+
+    def _begin(self, site: Site) -> None:
+        """Begin as many waiting transactions of the site as limits and connections allow."""
+        if self._is_stopping or self._is_paused:
+            return
+        now, mono = self._clock(), self._monotonic()
+        while site.queued:
+            if self._idle.has(site):
+                transaction = site.take(now, mono=mono, is_due_allowed=self._is_due_allowed)
+                if transaction is None:
+                    break
+                self._assign(self._idle.hand(site, transaction), transaction)
+            elif not site.may_connect(mono):
+                break
+            elif len(self._workers) >= self._max:
+                self._starved[site] = None
+                self._idle.dismiss_oldest()
+                break
+            else:
+                transaction = site.take(now, mono=mono, is_due_allowed=self._is_due_allowed)
+                if transaction is None:
+                    break
+                self._start(site, transaction)
+        if site.queued:
+            self._look_again(site, mono)
+
+    def _look_again(self, site: Site, mono: float) -> None:
+        """See to it that a site whose transactions could not begin is looked at when they may."""
+        if not self._is_due_allowed:
+            self._starved[site] = None
+        wait = site.rate_wait(mono)
+        if wait > 0 and site not in self._timers:
+            self._timers[site] = asyncio.get_running_loop().call_later(wait, self._rate_is_over, site)
+
+    def _rate_is_over(self, site: Site) -> None:
+        del self._timers[site]
+        self._begin(site)
+
+    @property
+    def _is_due_allowed(self) -> bool:
+        return self._due_workers < self._max_due
+
+    # -- workers
+
+    def _start(self, site: Site, transaction: Transaction) -> None:
+        worker = Worker(site, transaction)
+        self._workers[worker] = None
+        self._due_workers += worker.is_due
+        site.workers += 1
+        site.connecting += 1
+        worker.is_connecting = True
+        worker.task = self._tasks.create_task(self._run(worker))
+
+    def _assign(self, worker: Worker, transaction: Transaction) -> None:
+        worker.transaction = transaction
+        is_due = not transaction.is_fresh
+        self._due_workers += is_due - worker.is_due
+        worker.is_due = is_due
+
+    async def _run(self, worker: Worker) -> None:
+        try:
+            while worker.transaction is not None:
+                await self._carriage.run(worker, worker.transaction)
+                worker.transaction = None
+                if not self._take_next(worker) and worker.connection is not None:
+                    await self._be_idle(worker)
+        finally:
+            await self._end(worker)
+
+    def _take_next(self, worker: Worker) -> bool:
+        """Let the worker go on with the next transaction of its site, unless others wait for its place."""
+        site = worker.site
+        if self._is_stopping or self._is_paused or self._should_give_way(worker):
+            return False
+        if worker.connection is None and not site.may_connect(self._monotonic()) and site.workers > 1:
+            return False
+        is_due_allowed = worker.is_due or self._is_due_allowed
+        transaction = site.take(self._clock(), mono=self._monotonic(), is_due_allowed=is_due_allowed)
+        if transaction is None:
+            return False
+        self._assign(worker, transaction)
+        return True
+
+    def _should_give_way(self, worker: Worker) -> bool:
+        if not self._starved or len(self._workers) < self._max:
+            return False
+        connection = worker.connection
+        is_used_up = connection is None or connection.session.sent_count >= worker.site.limits.messages_per_connection
+        return worker.site.workers > 1 or is_used_up
+
+    async def _be_idle(self, worker: Worker) -> None:
+        connection = worker.connection
+        if connection is None or self._is_stopping or self._should_give_way(worker):
+            return
+        limits = worker.site.limits
+        if not connection.session.is_usable or connection.session.sent_count >= limits.messages_per_connection:
+            return
+        self._due_workers -= worker.is_due
+        worker.is_due = False
+        self._serve_starved()
+        await self._idle.wait(worker, seconds=limits.idle.total_seconds())
+
+    async def _end(self, worker: Worker) -> None:
+        """Close the connection and let others have the place."""
+        site = worker.site
+        left = worker.transaction if worker.connection is None else None  # cancelled while connecting: nothing was sent
+        try:
+            await self._close(worker)
+        finally:
+            del self._workers[worker]
+            self._due_workers -= worker.is_due
+            site.workers -= 1
+            self._carriage.stop_connecting(worker)
+            if left is not None:
+                self._carriage.let_go(site, left)
+            self._serve_starved()  # first: they waited, and this site has had the place
+            self._begin(site)
+
+    async def _close(self, worker: Worker) -> None:
+        connection = worker.connection
+        if connection is None:
+            return
+        if worker.transaction is not None or not connection.session.is_usable:
+            self._carriage.cut(worker)
+            return
+        self._carriage.forget(worker)
+        await connection.session.quit()
+
+    def _serve_starved(self) -> None:
+        for site in list(self._starved):
+            if len(self._workers) >= self._max:
+                return
+            del self._starved[site]
+            self._begin(site)
+
+    # -- the end
+
+    async def stop(self, sites: Iterable[Site], *, grace: timedelta) -> None:
+        """Give back what has not begun, wait for open transactions, then cut the rest.
+
+        A cut connection makes its transaction report how far it had come. One that does not even answer to that is
+        cancelled; its deliveries are neither recorded nor given back, so their lease runs out and they are taken
+        over as interrupted.
+        """
+        self._is_stopping = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for site in sites:
+            self._carriage.send_away_waiting(site)
+        self._idle.dismiss_all()
+        await self._wait(grace.total_seconds())
+        self._carriage.stop_connecting_for_good()
+        for worker in list(self._workers):
+            if worker.connection is not None:
+                worker.connection.session.abort()
+            elif worker.task is not None:
+                worker.task.cancel()
+        await self._wait(1.0)
+        for worker in self._workers:
+            if worker.task is not None:
+                worker.task.cancel()
+        await self._wait(1.0)
+        for site in sites:  # what came back meanwhile
+            self._carriage.send_away_waiting(site)
+
+    async def _wait(self, seconds: float) -> None:
+        tasks = [worker.task for worker in self._workers if worker.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)

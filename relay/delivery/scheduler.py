@@ -1,0 +1,332 @@
+"""The life of a delivery process: claim what is due, have it carried, record it, keep the leases, stop in order.
+
+Claims. At a nudge from intake, at a commit of any process (looked for every 0.2 s), or when the next delivery is due,
+due deliveries are leased: first tries and retries each up to half of what may be in memory, so that neither ever
+waits for the other. A lease that runs out belongs to nobody: it is taken over, here or by another process, and the
+outcome of its attempt is called unknown.
+
+Stop. Nothing more is claimed or begun; what has not begun is given back at once; open transactions may finish within
+the grace and are then cut. A transaction that was cut before the server could have taken the mail is given back, any
+other is recorded as unknown, so that a clean stop never sends twice.
+
+It owns the order of things and the leases. What happens to one delivery is dispatch.py and what that calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from relay.delivery.carrier import Carrier
+from relay.delivery.contents import SMALL_BYTES, Contents
+from relay.delivery.contract import Connector, Router
+from relay.delivery.desk import Desk
+from relay.delivery.dispatch import Dispatch
+from relay.delivery.fate import Classify, RetryPlan
+from relay.delivery.hosts import DeadHosts
+from relay.delivery.pool import Pool
+from relay.delivery.recorder import Recorder
+from relay.delivery.routing import Routing
+from relay.delivery.sites import Sites
+from relay.delivery.transaction import ContentKey, content_key
+from relay.delivery.verdict import Judge
+from relay.errors import StoreError
+from relay.model import Claimed, DeliveryId
+from relay.settings import Config
+from relay.store.protocols import Store
+
+logger = logging.getLogger(__name__)
+
+#: Deliveries in memory: half for first tries, half for retries.
+BUDGET = 2000
+LEASE = timedelta(seconds=60)
+_CLAIM = 200  #: deliveries of a kind leased in one commit; more would keep intake's commits waiting
+_POLL = 0.2  #: seconds between looks for other processes' commits
+_LULL = 0.02  #: seconds without a nudge before the next due time is looked up
+_GATHER = 0.005  #: seconds between claims while there is plenty to do
+_BUSY = 100  #: deliveries in memory that are plenty
+_TICK = 1.0
+_LAST_RECORDS = 3.0  #: seconds the last records may take when the process stops
+_TROUBLE_PAUSE = 1.0  #: seconds before a store that failed is asked again
+
+
+class Leases:
+    """The deliveries this process holds, split as they were claimed."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+        self._held: dict[DeliveryId, tuple[bool, ContentKey | None]] = {}
+        self._due = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def room(self) -> tuple[int, int]:
+        """Return how many first tries and how many retries may be claimed now."""
+        half = BUDGET // 2
+        return max(0, half - (len(self._held) - self._due)), max(0, half - self._due)
+
+    @property
+    def ids(self) -> list[DeliveryId]:
+        return list(self._held)
+
+    def add(self, claims: Iterable[Claimed], *, is_due: bool) -> None:
+        """Hold claimed deliveries, and their contents as far as they are fetched ahead."""
+        for claim in claims:
+            key = content_key(claim) if claim.message.size <= SMALL_BYTES else None
+            if key is not None:
+                self._contents.pin(key)
+            self._due += is_due
+            self._held[claim.delivery.id] = (is_due, key)
+
+    def drop(self, ids: Iterable[DeliveryId]) -> None:
+        """Let go of deliveries that were recorded or given back."""
+        for delivery_id in ids:
+            is_due, key = self._held.pop(delivery_id, (False, None))
+            self._due -= is_due
+            if key is not None:
+                self._contents.unpin(key)
+
+
+class Scheduler:
+    """One delivery process's scheduling; run() until stop()."""
+
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        *,
+        connector: Connector,
+        classify: Classify,
+        config: Config,
+        clock: Callable[[], datetime],
+        random: Callable[[], float],
+        owner: str,
+        is_alone: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+        settle_seconds: float = 1.0,
+    ) -> None:
+        """`is_alone`: no other delivery process can be alive on this store, so all leases found are a dead one's."""
+        self._router = router
+        self._connector = connector
+        self._config = config
+        self._clock = clock
+        self._monotonic = monotonic
+        self._is_alone = is_alone
+        self._settle_seconds = settle_seconds
+        self._desk = Desk(store, owner=owner, lease=LEASE, blocking=config.suppression)
+        self._judge = Judge(
+            classify=classify,
+            plan=RetryPlan(ladder=config.delivery.retry, give_up_after=config.delivery.give_up_after, random=random),
+            clock=clock,
+            records_all=config.delivery.record == "all",
+        )
+        self._contents = Contents(self._desk.contents)
+        self._leases = Leases(self._contents)
+        self._sites = Sites(config.delivery.site, config.site)
+        self._recorder = Recorder(self._desk, owner=self, clock=clock)
+        self._nudge = asyncio.Event()
+        self._started = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._grace = timedelta(0)
+        self._is_hungry = False
+        self._is_store_failing = False
+
+    # -- from outside
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._nudge.set()
+
+    @property
+    def in_memory(self) -> int:
+        """Deliveries leased by this process."""
+        return len(self._leases)
+
+    async def wait_started(self) -> None:
+        """Return once old leases are taken over and claiming has begun."""
+        await self._started.wait()
+
+    async def stop(self, grace: timedelta) -> None:
+        """Stop in order and return when everything is recorded or given back."""
+        self._grace = grace
+        self._stopping.set()
+        self._nudge.set()
+        await self._stopped.wait()
+
+    async def run(self) -> None:
+        """Deliver until stopped."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._run(tasks)
+        finally:
+            self._stopped.set()
+
+    # -- what the recorder tells
+
+    def recorded(self, ids: Iterable[DeliveryId]) -> None:
+        """Let go of deliveries whose state is on disk."""
+        self._leases.drop(ids)
+        if self._is_hungry and len(self._leases) <= BUDGET * 3 // 4:
+            self._nudge.set()
+
+    def store_failed(self) -> None:
+        """Begin nothing whose result could not be recorded."""
+        self._is_store_failing = True
+        self._pool.pause()
+
+    def store_works(self) -> None:
+        """Go on."""
+        self._is_store_failing = False
+        self._pool.resume(self._sites)
+        self._nudge.set()
+
+    # -- the life
+
+    async def _run(self, tasks: asyncio.TaskGroup) -> None:
+        self._build(tasks)
+        await self._open()
+        recording = tasks.create_task(self._recorder.run())
+        upkeep = tasks.create_task(self._keep_up())
+        self._started.set()
+        while not self._stopping.is_set():
+            try:
+                await self._claim()
+                if len(self._leases) > _BUSY:
+                    await asyncio.sleep(_GATHER)
+                await self._wait_for_work()
+            except StoreError as error:
+                logger.error("claiming waits for the store: %s", error)
+                await self._pause(_TROUBLE_PAUSE)
+        await self._wind_up(recording)
+        upkeep.cancel()
+
+    def _build(self, tasks: asyncio.TaskGroup) -> None:
+        delivery = self._config.delivery
+        self._dispatch = Dispatch(
+            judge=self._judge,
+            sites=self._sites,
+            recorder=self._recorder,
+            desk=self._desk,
+            tasks=tasks,
+            monotonic=self._monotonic,
+            settle_seconds=self._settle_seconds,
+        )
+        self._pool = Pool(
+            Carrier(self._connector, DeadHosts(delivery.retry[0]), clock=self._clock, monotonic=self._monotonic),
+            self._contents,
+            owner=self._dispatch,
+            tasks=tasks,
+            max_connections=delivery.max_connections,
+            short_at=BUDGET // 4,
+            clock=self._clock,
+            monotonic=self._monotonic,
+        )
+        self._dispatch.use(self._pool)
+        self._routing = Routing(
+            self._router, tasks=tasks, routed=self._dispatch.routed, failed=self._dispatch.failed_claims
+        )
+
+    async def _open(self) -> None:
+        """Take over what a dead process left, and remember which sites back off."""
+        while not self._stopping.is_set():
+            try:
+                count, sites = await self._desk.open(self._clock(), is_alone=self._is_alone)
+            except StoreError as error:
+                logger.error("starting waits for the store: %s", error)
+                await self._pause(_TROUBLE_PAUSE)
+                continue
+            self._sites.load(sites)
+            if count:
+                logger.warning("took over %d deliveries whose process had stopped", count)
+            return
+
+    async def _claim(self) -> None:
+        """Claim as much as there is room for and set it going."""
+        self._nudge.clear()
+        fresh, due = self._leases.room()
+        self._is_hungry = False
+        if self._is_store_failing or (not fresh and not due):
+            self._is_hungry = True
+            return
+        fresh, due = min(fresh, _CLAIM), min(due, _CLAIM)
+        catch = await self._desk.claim(self._clock(), fresh=fresh, due=due)
+        self._leases.add(catch.fresh, is_due=False)
+        self._leases.add(catch.due, is_due=True)
+        claims = self._dispatch.sift([*catch.fresh, *catch.due])
+        if claims:
+            await self._fetch_ahead(claims)
+            self._routing.add(claims)
+        if (fresh and len(catch.fresh) >= fresh) or (due and len(catch.due) >= due):
+            self._is_hungry = True
+            if any(self._leases.room()):
+                self._nudge.set()
+
+    async def _fetch_ahead(self, claims: Iterable[Claimed]) -> None:
+        try:
+            await self._contents.fetch_ahead({content_key(claim): claim.message.size for claim in claims}.items())
+        except StoreError as error:
+            logger.error("contents could not be fetched ahead: %s", error)  # each is read when it is sent
+
+    async def _wait_for_work(self) -> None:
+        """Return at a nudge, when another process committed, or when the next delivery is due."""
+        if await self._is_nudged_within(_LULL):
+            return
+        self._desk.changed()  # before the look: what is committed from here on is seen by the next call
+        due_at = await self._desk.next_due()
+        while not self._stopping.is_set():
+            left = _POLL if due_at is None else min(_POLL, (due_at - self._clock()).total_seconds())
+            if await self._is_nudged_within(max(left, _LULL)) or self._desk.changed():
+                return
+            if due_at is not None and self._clock() >= due_at:
+                return
+
+    async def _is_nudged_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._nudge.wait()
+        return self._nudge.is_set()
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but not past the stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    async def _keep_up(self) -> None:
+        """Every second: keep slow sites from filling memory. Three times within a lease: see to the leases."""
+        keep_at = self._monotonic() + LEASE.total_seconds() / 3
+        while True:
+            await asyncio.sleep(_TICK)
+            self._pool.relieve(self._sites)
+            if self._monotonic() >= keep_at:
+                await self._keep_leases()
+                self._sites.forget_quiet()
+                keep_at = self._monotonic() + LEASE.total_seconds() / 3
+
+    async def _keep_leases(self) -> None:
+        """Renew our leases and take over those that ran out."""
+        try:
+            if ids := self._leases.ids:
+                await self._desk.renew(ids, now=self._clock())
+            if count := await self._desk.take_over(self._clock()):
+                logger.warning("took over %d deliveries whose lease had run out", count)
+                self._nudge.set()
+        except StoreError as error:
+            logger.error("renewing leases waits for the store: %s", error)
+
+    async def _wind_up(self, recording: asyncio.Task[None]) -> None:
+        """Stop in order; see the module."""
+        self._dispatch.let_go(self._routing.stop())
+        self._dispatch.let_go(self._dispatch.stop())
+        await self._pool.stop(self._sites, grace=self._grace)
+        self._recorder.end()
+        await asyncio.wait([recording], timeout=_LAST_RECORDS)
+        if not recording.done():
+            logger.error("stopping although %d deliveries could not be recorded", len(self._leases))
+            recording.cancel()

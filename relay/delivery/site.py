@@ -1,0 +1,264 @@
+"""One receiving site: how many connections it gets, how fast, and when it is left alone.
+
+A site is the set of MX hosts that serve a domain, or one host:port of a route; thousands of domains may share one.
+
+Limits. At most `connections` at a time, `rate` transactions in any window of its length, and one look at a time at a
+site that has not answered within the last minute, so that ten thousand mails for a dead server cost one connection.
+A server that refuses a further connection while others are open gets fewer for a minute.
+
+Back-off. rate_limited, reputation_block, or a failure of all its hosts at connect, greeting or EHLO sends the whole
+site away for one step of the retry ladder (with its jitter). When the step is over exactly one transaction probes it:
+a failure is the next step, a success resets to step one and lets the connections grow back to full within 20
+deliveries. Results of transactions begun before the back-off change nothing: they belong to the same trouble.
+
+Room. How many deliveries of a site may wait in memory follows from what it completed in the last five seconds, so
+that a slow or hung site never fills the claim budget while a fast one may.
+
+No I/O and no clock here; `now` is wall time (it is stored), `mono` counts seconds and never jumps.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from relay.delivery.meters import WINDOW_SECONDS, RateWindow, Throughput
+from relay.delivery.transaction import Transaction
+from relay.model import Category
+from relay.retry import ladder_step
+from relay.settings import SiteLimits
+from relay.store.sites import SiteRow
+
+#: Deliveries of one site that may always wait in memory.
+MIN_ROOM = 50
+#: Seconds of work before a site is judged by its pace.
+DOUBT = 2.0
+#: An answer makes a site known for this long; an unknown one is looked at with one connection first.
+KNOWN_FOR = 60.0
+#: How long a site that refused a further connection keeps the smaller limit.
+SHRUNK_FOR = 60.0
+_GROWTH = 20  #: deliveries until full concurrency after a back-off
+
+
+class Site:
+    """The limits, the health and the waiting transactions of one site in this process."""
+
+    def __init__(self, key: str, limits: SiteLimits) -> None:
+        self.key = key
+        self.limits = limits
+        self.step = 0  #: 0: healthy; else the step of the ladder it is backing off on
+        self.until_at: datetime | None = None
+        self.category: Category | None = None
+        self.reply = ""
+        self.generation = 0
+        self.is_probing = False
+        self.domains: set[str] = set()  #: whose deliveries were sent away while it backs off
+        self.load = 0  #: deliveries in memory: waiting or in a transaction
+        self._busy_since = float("-inf")
+        self.workers = 0
+        self.connecting = 0
+        self.sessions = 0
+        self._allowed = limits.connections
+        self._known_until = float("-inf")
+        self._shrunk_until = float("-inf")
+        self._throughput = Throughput()
+        self._rate = RateWindow(limits.rate) if limits.rate is not None else None
+        self._fresh: deque[Transaction] = deque()
+        self._due: deque[Transaction] = deque()
+        self._is_due_next = False
+        self._pushed_at = float("-inf")
+
+    # -- waiting transactions
+
+    @property
+    def queued(self) -> int:
+        """Transactions that wait."""
+        return len(self._fresh) + len(self._due)
+
+    def queue(self, transaction: Transaction, *, is_first: bool = False) -> None:
+        """Let a transaction wait; `is_first` puts back one that was already taken."""
+        lane = self._fresh if transaction.is_fresh else self._due
+        if is_first:
+            lane.appendleft(transaction)
+        else:
+            lane.append(transaction)
+
+    def take(self, now: datetime, *, mono: float, is_due_allowed: bool = True) -> Transaction | None:
+        """Take the next transaction that may begin now: first tries and retries in turn."""
+        if not self._may_begin(now, mono=mono):
+            return None
+        lane = self._next_lane(is_due_allowed)
+        if lane is None:
+            return None
+        transaction = lane.popleft()
+        self._is_due_next = lane is self._fresh
+        transaction.generation = self.generation
+        transaction.is_probe = self.is_probing = self.step > 0
+        if self._rate is not None:
+            self._rate.spend(mono)
+        return transaction
+
+    def drain(self) -> list[Transaction]:
+        """Take everything that waits, to send it away."""
+        waiting = [*self._fresh, *self._due]
+        self._fresh.clear()
+        self._due.clear()
+        return waiting
+
+    def rate_wait(self, mono: float) -> float:
+        """Return the seconds until the configured rate lets the next one go."""
+        return self._rate.wait(mono) if self._rate is not None else 0.0
+
+    def _may_begin(self, now: datetime, *, mono: float) -> bool:
+        if self.step > 0 and (self.is_probing or self.is_backing_off(now)):
+            return False
+        return self._rate is None or self._rate.wait(mono) <= 0.0
+
+    def _next_lane(self, is_due_allowed: bool) -> deque[Transaction] | None:
+        due = self._due if is_due_allowed else None
+        if due and (self._is_due_next or not self._fresh):
+            return due
+        return self._fresh or None
+
+    # -- connections
+
+    def may_connect(self, mono: float) -> bool:
+        """Tell whether one more connection may be opened."""
+        if self.step > 0:
+            return not self.connecting  # for the probe, however long an old transaction still takes
+        if self.connecting and mono > self._known_until:
+            return False
+        return self.workers < self._allowed
+
+    def answered(self, mono: float) -> None:
+        """Note that a session was opened: the site is alive."""
+        self._known_until = mono + KNOWN_FOR
+
+    def shrink(self, mono: float) -> None:
+        """Note that it refused a further connection while others were open."""
+        self._allowed = max(1, self.sessions)
+        self._shrunk_until = mono + SHRUNK_FOR
+
+    # -- health
+
+    def is_backing_off(self, now: datetime) -> bool:
+        """Tell whether the site is to be left alone now."""
+        return self.step > 0 and self.until_at is not None and now < self.until_at
+
+    def completed(self, count: int, *, mono: float) -> None:
+        """Count deliveries that ended or were deferred by a word about them, not about the site."""
+        self._throughput.add(count, mono)
+
+    def succeeded(self, transaction: Transaction, *, mono: float) -> bool:
+        """Note that the site took part in a transaction as it should; tell whether that ended a back-off."""
+        if transaction.generation != self.generation:
+            return False
+        self._known_until = mono + KNOWN_FOR
+        if self._allowed < self.limits.connections and mono >= self._shrunk_until:
+            grown = self._allowed + -(-self.limits.connections // _GROWTH)
+            self._allowed = min(self.limits.connections, grown)
+        if self.step == 0:
+            return False
+        self.step = 0
+        self.until_at = self.category = None
+        self.reply = ""
+        self.generation += 1
+        return True
+
+    def failed(
+        self,
+        transaction: Transaction,
+        now: datetime,
+        *,
+        category: Category,
+        reply: str,
+        ladder: Sequence[timedelta],
+        random: Callable[[], float],
+    ) -> bool:
+        """Note trouble with the whole site; tell whether that began a back-off or its next step."""
+        if transaction.generation != self.generation:
+            return False
+        self.step += 1
+        self.generation += 1
+        self.until_at = now + ladder_step(self.step, ladder=ladder, random=random)
+        self.category = category
+        self.reply = reply
+        self._allowed = 1
+        self._shrunk_until = self._known_until = float("-inf")
+        return True
+
+    def ended(self, transaction: Transaction) -> None:
+        """Note that a taken transaction is over, whatever came of it."""
+        if transaction.is_probe:
+            self.is_probing = False
+            transaction.is_probe = False
+
+    def restore(self, record: SiteRow) -> None:
+        """Take over what an earlier process knew."""
+        self.step = record.step
+        self.until_at = record.until_at
+        self.category = record.category
+        self.reply = record.reply or ""
+        if self.step > 0:
+            self._allowed = 1
+
+    def record(self, now: datetime) -> SiteRow:
+        """Return what is to outlive this process."""
+        return SiteRow(
+            key=self.key,
+            step=self.step,
+            until_at=self.until_at,
+            category=self.category,
+            reply=self.reply,
+            updated_at=now,
+        )
+
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether nothing would be lost by forgetting it."""
+        return self.step == 0 and not self.load and not self.workers and self._rate is None
+
+    # -- room
+
+    def add_load(self, count: int, *, mono: float) -> None:
+        """Count deliveries that came into memory, or (negative) left it."""
+        if self.load == 0:
+            self._busy_since = mono
+        self.load += count
+
+    def has_room(self, mono: float) -> bool:
+        """Tell whether more of its deliveries may wait in memory when memory is short.
+
+        A site that was idle until a moment ago has not shown yet how fast it is, and may take all there is.
+        """
+        return self.load < self._room(mono)
+
+    def trim(self, mono: float) -> list[Transaction]:
+        """Take out what waits beyond the room, the newest first."""
+        out = []
+        excess = self.load - self._room(mono)
+        for lane in (self._due, self._fresh):
+            while excess > 0 and lane:
+                out.append(lane.pop())
+                excess -= len(out[-1].claims)
+        return out
+
+    def _room(self, mono: float) -> float:
+        if self.step == 0 and mono - self._busy_since < DOUBT:
+            return float("inf")
+        return max(MIN_ROOM, 2 * self._throughput.total(mono))
+
+    def away_for(self, now: datetime, *, mono: float, ladder: Sequence[timedelta]) -> timedelta:
+        """Say for how long a delivery that cannot wait in memory is sent away.
+
+        While backing off: until the step ends, or for one more step while a probe runs (its success calls them
+        back). When merely full: the deliveries sent away are spread as the site works them off, 1 to 60 s.
+        """
+        if self.step > 0:
+            if self.until_at is not None and now < self.until_at:
+                return self.until_at - now
+            return ladder[min(self.step, len(ladder)) - 1]
+        pace = max(10.0, self._throughput.total(mono) / WINDOW_SECONDS)
+        self._pushed_at = max(self._pushed_at, mono) + 1 / pace
+        return timedelta(seconds=min(60.0, max(1.0, self._pushed_at - mono)))

@@ -1,0 +1,85 @@
+"""TLS towards other servers: the contexts, and the decision of each connection in words.
+
+Policy by mode. `may`: TLS when it is offered, certificate not checked; when the handshake fails or STARTTLS is
+refused, clear text, because unencrypted mail is better than none and a certificate nobody checks protects little.
+`encrypt`: TLS or nothing, certificate not checked. `verify` and `implicit`: TLS with a valid certificate for the host,
+or nothing. `none`: never. Below TLS 1.2 counts as no TLS; old ciphers are allowed only where clear text would be.
+The contexts are built once, because each reads the whole CA bundle. RFC 3207, RFC 7435 (opportunistic security).
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from relay.delivery.contract import TlsMode
+from relay.delivery.protocol import SpokeOutOfTurn
+
+_CHECKED = frozenset({TlsMode.VERIFY, TlsMode.IMPLICIT})
+
+#: The modes in which not one byte of mail goes in clear text.
+REQUIRED = frozenset({TlsMode.ENCRYPT, TlsMode.VERIFY, TlsMode.IMPLICIT})
+
+
+@dataclass(frozen=True, slots=True)
+class TlsContexts:
+    """The client contexts of one process."""
+
+    opportunistic: ssl.SSLContext
+    checked: ssl.SSLContext
+
+    @classmethod
+    def build(cls, *, ca_file: Path | None = None) -> TlsContexts:
+        """Make them; `ca_file` replaces the system's certificate authorities."""
+        opportunistic = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        opportunistic.check_hostname = False
+        opportunistic.verify_mode = ssl.CERT_NONE
+        opportunistic.minimum_version = ssl.TLSVersion.TLSv1_2
+        opportunistic.set_ciphers("DEFAULT@SECLEVEL=1")  # 1024-bit keys still stand on many MX hosts
+        checked = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+        checked.minimum_version = ssl.TLSVersion.TLSv1_2
+        return cls(opportunistic=opportunistic, checked=checked)
+
+    def of(self, mode: TlsMode) -> ssl.SSLContext:
+        """Return the context of a mode."""
+        return self.checked if mode in _CHECKED else self.opportunistic
+
+
+def describe(ssl_object: ssl.SSLObject) -> str:
+    """Name version and cipher, such as "TLSv1.3 TLS_AES_256_GCM_SHA384"."""
+    cipher = ssl_object.cipher()
+    return f"{ssl_object.version()} {cipher[0] if cipher else '?'}"
+
+
+def decision_encrypted(mode: TlsMode, *, version: str, host: str) -> str:
+    """Say why this connection is encrypted and what was checked."""
+    if mode in _CHECKED:
+        return f"encrypted with {version}; certificate checked and valid for {host}"
+    why = "opportunistic" if mode is TlsMode.MAY else "required"
+    return f"encrypted with {version}; certificate not checked ({why})"
+
+
+def decision_clear(reason: str) -> str:
+    """Say why this connection is in clear text."""
+    return f"clear text: {reason}"
+
+
+def decision_refused(mode: TlsMode, reason: str) -> str:
+    """Say why nothing was sent."""
+    wanted = "TLS with a valid certificate" if mode in _CHECKED else "TLS"
+    return f"nothing sent: {wanted} is required and {reason}"
+
+
+def handshake_words(error: Exception) -> str:
+    """Say what went wrong in a handshake, in a few words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate is not valid: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        reason = (error.reason or "unknown error").replace("_", " ").lower()
+        return f"the TLS handshake failed: {reason}"
+    if isinstance(error, (TimeoutError, ConnectionAbortedError)):  # asyncio aborts a handshake that takes too long
+        return "the TLS handshake took too long"
+    if isinstance(error, SpokeOutOfTurn):
+        return f"TLS did not begin: {error.message}"
+    return "the server closed the connection during the TLS handshake"
