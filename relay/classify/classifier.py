@@ -239,8 +239,6 @@ def _without_rule(reply: Reply, facts: _Facts) -> Outcome:
     """Name what no rule understood."""
     if reply.stage is Stage.DNS:
         return _outcome(Category.DNS_FAILURE, "silence.dns", is_final=facts.is_final)
-    if reply.code is None and reply.enhanced is None:
-        return _silence(reply)
     if reply.code is not None and not 400 <= reply.code < 600:
         return _outcome(Category.PROTOCOL_ERROR, "basic.unexpected", is_final=False)
     return _outcome(Category.UNKNOWN, "none", is_final=facts.is_final)

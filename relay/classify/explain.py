@@ -223,8 +223,7 @@ def render(explanation: Explanation) -> Words:
     params = {key: _shown(value) for key, value in explanation.params.items() if value not in ("", None)}
     if "reason" in params:
         params["reason"] = reasons.get(params["reason"], params["reason"])
-    for name in ("domain", "from_domain", "app", "address", "reply", "query", "reason"):
-        params.setdefault(name, missing[name])
+    params = {**missing, **params}
     return Words(
         title=entry["title"].format_map(params),
         happened=_said(entry["happened"], params),
@@ -249,9 +248,16 @@ def _said(sentences: list[str | list[str]], params: dict[str, str]) -> str:
     kept = []
     for sentence in sentences:
         choices = [sentence] if isinstance(sentence, str) else sentence
-        sayable = (choice for choice in choices if _names(choice) <= params.keys())
-        kept.append(next(sayable, ""))
-    return " ".join(sentence.format_map(params) for sentence in kept if sentence)
+        choice = next((choice for choice in choices if _names(choice) <= params.keys()), None)
+        if choice is not None:
+            kept.append(_filled(choice, params))
+    return " ".join(kept)
+
+
+def _filled(sentence: str, params: dict[str, str]) -> str:
+    """Put the values in; a sentence that begins with the stand-in for a value begins with a capital."""
+    text = sentence.format_map(params)
+    return text[:1].upper() + text[1:] if text.startswith(tuple(_catalogue()[2].values())) else text
 
 
 def _names(sentence: str) -> set[str]:

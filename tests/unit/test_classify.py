@@ -347,3 +347,9 @@ def test_refused_login_is_our_own_set_up(line: str) -> None:
         assert (got.category, got.reply_class) == (Category.AUTH_FAILURE, ReplyClass.SOFT)
     else:
         assert got.reply_class is ReplyClass.DEFERRED
+
+
+def test_words_without_any_code_are_read_but_never_final() -> None:
+    for text, category in (("xyzzy", "unknown"), ("", "unknown"), ("User unknown", "invalid_address")):
+        got = classify(parse_reply(text))
+        assert (got.category, got.reply_class, got.suppress) == (category, ReplyClass.DEFERRED, False)

@@ -268,3 +268,8 @@ def test_nothing_handed_to_us_and_refusals_at_the_door() -> None:
     assert "wrong password" in render(explain_refusal(app="desk", reason="auth_failed")).happened
     assert "too many" in render(explain_refusal(app=None, reason="rate_limited")).happened
     assert "technical report" in render(explain_refusal(app="desk", reason="weird")).happened
+
+
+def test_sentence_that_lacks_the_domain_still_begins_with_a_capital() -> None:
+    reply = parse_reply("550 5.1.1 User unknown")
+    assert render(explain(reply=reply, outcome=classify(reply))).happened.startswith("Their server answered that")
