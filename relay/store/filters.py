@@ -19,7 +19,7 @@ from relay.store.protocols import Value
 from relay.store.text import fold, like_pattern, reference_key
 
 #: All that words are looked for in; the search index is filled with the same text.
-WORDS = """fold(
+WORDS = """(
   d.address || '
 ' || d.address_key || '
 ' || COALESCE(d.intended, '') || '
@@ -37,7 +37,7 @@ WORDS = """fold(
 ') FROM reference r WHERE r.message_id = m.id AND r.kind IN ('booking', 'customer', 'phone', 'name')), '')
 )"""
 
-_TO = """fold(
+_TO = """(
   d.address || '
 ' || d.address_key || '
 ' || COALESCE(d.intended, '') || '
@@ -141,7 +141,7 @@ def log_of(seqs: str) -> tuple[str, dict[str, Value]]:
 def unindexed(*, after: int, limit: int) -> tuple[str, dict[str, Value]]:
     """The next rows for the search index, with their words."""
     sql = (
-        f"SELECT d.seq, {WORDS} AS words FROM delivery d JOIN message m ON m.id = d.message_id "
+        f"SELECT d.seq, fold({WORDS}) AS words FROM delivery d JOIN message m ON m.id = d.message_id "
         "WHERE d.seq > :after ORDER BY d.seq LIMIT :limit"
     )
     return sql, {"after": after, "limit": limit}
@@ -150,9 +150,9 @@ def unindexed(*, after: int, limit: int) -> tuple[str, dict[str, Value]]:
 def _log_where(query: Query, *, seq: str, bounds: tuple[int, int] | None) -> _Where:
     where = _Where(params={"limit": query.limit})
     for number, word in enumerate(word for word in query.words if word):
-        where.add(f"{WORDS} LIKE :word{number} ESCAPE '\\'", **{f"word{number}": like_pattern(fold(word))})
+        where.add(_contains(WORDS, f"word{number}", word), **{f"word{number}": like_pattern(fold(word))})
     if query.to:
-        where.add(f"{_TO} LIKE :to ESCAPE '\\'", to=like_pattern(_needle(query.to)))
+        where.add(_contains(_TO, "to", _needle(query.to)), to=like_pattern(_needle(query.to)))
     if query.booking:
         where.add(
             "d.message_id IN (SELECT message_id FROM reference WHERE value_key = :booking AND kind = 'booking')",
@@ -184,6 +184,12 @@ def _add_status(where: _Where, statuses: Sequence[Status]) -> None:
         where.add("d.status NOT IN ('queued', 'delivered', 'sent')")
     if set(statuses) == {Status.QUEUED}:
         where.add("d.next_at IS NOT NULL")
+
+
+def _contains(text: str, param: str, word: str) -> str:
+    """Say that a text contains the word, in any case of letters."""
+    # LIKE knows the case of ASCII letters by itself; folding is only called, row by row, where it makes a difference.
+    return f"{text} LIKE :{param} ESCAPE '\\'" if word.isascii() else f"fold({text}) LIKE :{param} ESCAPE '\\'"
 
 
 def _needle(to: str) -> str:
@@ -228,9 +234,9 @@ def refusal_search(
     """Search what intake refused."""
     where = _Where(params={"limit": limit})
     for number, word in enumerate(words):
-        where.add(f"{_REFUSAL_WORDS} LIKE :word{number} ESCAPE '\\'", **{f"word{number}": like_pattern(fold(word))})
+        where.add(_contains(_REFUSAL_WORDS, f"word{number}", word), **{f"word{number}": like_pattern(fold(word))})
     if to:
-        where.add("fold(COALESCE(rcpt_to, '')) LIKE :to ESCAPE '\\'", to=like_pattern(fold(to)))
+        where.add(_contains("COALESCE(rcpt_to, '')", "to", to), to=like_pattern(fold(to)))
     if app:
         where.add("app = :app", app=app)
     if since is not None:
@@ -244,7 +250,7 @@ def refusal_search(
     return f"SELECT * FROM refusal {where.text()} ORDER BY seq DESC LIMIT :limit", where.params
 
 
-_REFUSAL_WORDS = """fold(
+_REFUSAL_WORDS = """(
   client_ip || '
 ' || helo || '
 ' || COALESCE(auth_user, '') || '
@@ -263,7 +269,7 @@ def suppression_search(
     where = _Where(params={"limit": limit})
     if words:
         where.add(
-            "fold(value || ' ' || reason || ' ' || note || ' ' || by) LIKE :words ESCAPE '\\'",
+            _contains("(value || ' ' || reason || ' ' || note || ' ' || by)", "words", words),
             words=like_pattern(fold(words)),
         )
     if not with_lifted:

@@ -6,8 +6,8 @@ group gathers by itself. A unit that raises is taken back alone and its error ha
 with success before COMMIT has returned.
 
 Health: after a DiskFault the connection is dropped and the thread reopens and checks the store, with pauses between
-tries, while units fail at once. A commit that failed so is reported as failed; after a crash of the machine it may
-still turn out to be there, which is why a client that was told 451 may be stored twice but never lost.
+tries, while units fail at once. A commit that failed so is not kept; only a crash before the next good commit could
+still bring it back, so that a client that was told 451 may then be stored twice, but never lost.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class WriterThread:
     def __init__(self, backend: Backend, writer: Writer) -> None:
         self._backend = backend
         self._writer: Writer | None = writer
+        self._stale: list[Writer] = []
         self._queue: SimpleQueue[Ticket | str] = SimpleQueue()
         self._door = Lock()  # behind "close" nothing may come into the queue: nobody would answer it
         self._is_closing = False
@@ -178,11 +179,15 @@ class WriterThread:
                 _log.warning("event=checkpoint_failed error=%r", str(error))
 
     def _reopen(self, reason: str) -> None:
-        """Mark the store unhealthy and drop the connection; `_recover` opens the next."""
+        """Mark the store unhealthy and put the connection away; `_recover` opens the next.
+
+        It is closed only after the next is open: while a connection lives, the pages of a commit whose sync failed
+        stay outside the database, although they may lie in its WAL; without one they could be recovered as committed.
+        """
         _log.error("event=store_unhealthy reason=%r", reason)
         self.is_healthy = False
         if self._writer is not None:
-            self._writer.close()
+            self._stale.append(self._writer)
             self._writer = None
 
     def _recover(self) -> bool:
@@ -218,10 +223,16 @@ class WriterThread:
                 writer.close()
             return False
         self._writer = writer
+        self._close_stale()
         return True
+
+    def _close_stale(self) -> None:
+        while self._stale:
+            self._stale.pop().close()
 
     def _finish(self) -> None:
         """Empty the WAL and close."""
+        self._close_stale()
         if self._writer is not None:
             self._rest()
         if self._writer is not None:

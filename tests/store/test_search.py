@@ -51,7 +51,7 @@ def fill(store: EngineStore) -> None:
         "anna.makinen@example.com",
         name="Anna Mäkinen",
         subject='Vahvistus: "Päivällinen" 100% sure',
-        booking="BK-1042",
+        booking="LU-1042",
         message_id="<abc.123@hotel.example>",
     )
     accept(
@@ -69,6 +69,7 @@ def fill(store: EngineStore) -> None:
     )
 
 
+# Short words hold letters that no id has (I, L, O, U), so that an id never matches them by chance.
 WORDS: list[tuple[str, tuple[str, ...], list[str]]] = [
     ("part of an address", ("makinen@exam",), ["anna.makinen@example.com"]),
     ("other case", ("ANNA.MAK",), ["anna.makinen@example.com"]),
@@ -78,15 +79,15 @@ WORDS: list[tuple[str, tuple[str, ...], list[str]]] = [
     ("a percent sign is no wildcard", ("100%",), ["anna.makinen@example.com"]),
     ("an underscore is no wildcard", ("b_s",), ["Bob_Smith@Example.org"]),
     ("an underscore elsewhere", ("a_m",), []),
-    ("booking", ("k-104",), ["anna.makinen@example.com"]),
-    ("a booking that is only a reference", ("5551",), ["carol@example.net", "Bob_Smith@Example.org"]),
+    ("booking", ("u-104",), ["anna.makinen@example.com"]),
+    ("a booking that is only a reference", ("s 5551",), ["carol@example.net", "Bob_Smith@Example.org"]),
     ("customer", ("C-77",), ["carol@example.net", "Bob_Smith@Example.org"]),
     ("Message-ID", ("abc.123@",), ["anna.makinen@example.com"]),
     ("From", ("alice@hotel",), ["carol@example.net", "Bob_Smith@Example.org", "anna.makinen@example.com"]),
     ("two words", ("reminder", "carol"), ["carol@example.net"]),
     ("two words of different mails", ("vahvistus", "carol"), []),
-    ("a short word", ("bk",), ["anna.makinen@example.com"]),
-    ("a short and a long word", ("bk", "mäki"), ["anna.makinen@example.com"]),
+    ("a short word", ("lu",), ["anna.makinen@example.com"]),
+    ("a short and a long word", ("lu", "mäki"), ["anna.makinen@example.com"]),
     ("one letter", ("_",), ["Bob_Smith@Example.org"]),
     ("nothing", ("nobody",), []),
     ("pieces are there, the word is not", ("annakinen",), []),
@@ -121,9 +122,9 @@ ALL = ["carol@example.net", "Bob_Smith@Example.org", "anna.makinen@example.com"]
         (Query(to="@example."), ALL),
         (Query(to="mäkinen"), ALL[2:]),
         (Query(to="reminder"), []),
-        (Query(booking="bk 10-42"), ALL[2:]),
+        (Query(booking="lu 10-42"), ALL[2:]),
         (Query(booking="RES5551"), ALL[:2]),
-        (Query(booking="BK-104"), []),
+        (Query(booking="LU-104"), []),
         (Query(app="spa"), ALL[:2]),
         (Query(since=NOW + MINUTE), ALL[:2]),
         (Query(until=NOW + MINUTE), ALL[2:]),
