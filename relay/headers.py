@@ -212,7 +212,8 @@ def message_ids(raw: bytes, *, limit: int = 50) -> list[str]:
 def format_date(at: datetime) -> str:
     """Write a time as a Date or Received field wants it, in UTC."""
     at = at.astimezone(UTC)
-    return f"{_DAYS[at.weekday()]}, {at.day} {_MONTHS[at.month - 1]} {at.year} {at:%H:%M:%S} +0000"
+    time = f"{at.hour:02}:{at.minute:02}:{at.second:02}"
+    return f"{_DAYS[at.weekday()]}, {at.day} {_MONTHS[at.month - 1]} {at.year} {time} +0000"
 
 
 def received_line(*, hostname: str, protocol: str, message_id: str, at: datetime) -> bytes:

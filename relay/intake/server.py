@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("relay.intake")
 
 MAX_ERRORS = 10  # bad commands on one connection
+MAX_REFUSALS = 1000  # for any other lasting reason: a list with many dead addresses is honest, an endless one is not
 _FLUSH_AT = 65_536
 _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 _STRANGERS = re.compile(
@@ -55,6 +56,7 @@ class RelaySMTP(Connection):
         self.transaction: Transaction | None = None
         self.tried = Tried()
         self._error_count = 0
+        self._refusal_count = 0
         self._counted_as: str | None = None
         self._has_input = False
         self._candidates: list[App] | None = None
@@ -188,11 +190,12 @@ class RelaySMTP(Connection):
         self.reply(f"{refused.code} {refused.enhanced} {refused.text}")
         if refused.code == 421:
             self.is_closing = True
-        if refused.reason == "bad_command":
-            self._error_count += 1
-            if self._error_count >= MAX_ERRORS and not self.is_closing:
-                self.is_closing = True
-                self.reply("421 4.7.0 too many errors")
+        self._error_count += refused.reason == "bad_command"
+        self._refusal_count += refused.code >= 500
+        has_spent = self._error_count >= MAX_ERRORS or self._refusal_count >= MAX_REFUSALS
+        if has_spent and not self.is_closing:
+            self.is_closing = True
+            self.reply("421 4.7.0 too many errors")
         if stage in _RECORDED:
             self._record(refused, stage=stage.lower())
 

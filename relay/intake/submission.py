@@ -8,6 +8,7 @@ that a test system cannot reach a guest. RFC 5321 3.3, RFC 6409 6.1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -46,6 +47,7 @@ class Transaction:
     ret: str | None = None
     envid: str | None = None
     repairs: list[str] = field(default_factory=list)
+    other_apps: tuple[App, ...] = ()  #: with the null sender: apps the From header may yet decide for
     recipients: dict[str, Recipient] = field(default_factory=dict)  #: by address key
 
 
@@ -76,18 +78,22 @@ class Circumstances:
 
 
 def build(
-    transaction: Transaction, content: bytes, given: Circumstances, policy: Policy, extractor: Extractor
+    transaction: Transaction,
+    content: bytes,
+    given: Circumstances,
+    policy: Policy,
+    extractor: Callable[[App], Extractor],
 ) -> Submission:
     """Make the submission.
 
     Raises:
         Refused: the content or its From cannot be taken.
     """
-    app = transaction.app
     repaired = repair(content, _origin(transaction, given))
+    app = transaction.app = _settled_app(transaction, repaired, policy)
     header_from, from_name = _check_from(repaired, transaction, policy)
     block = repaired.block
-    found = extractor.find(block, content)
+    found = extractor(app).find(block, repaired.content)
     message = _message(transaction, given, repaired, found, header_from=header_from, from_name=from_name)
     names = _names(block)
     deliveries = tuple(
@@ -115,6 +121,16 @@ def protocol(given: Circumstances, *, is_smtputf8: bool) -> str:
         return "SMTP"
     base = "UTF8SMTP" if is_smtputf8 else "ESMTP"
     return base + "S" * (given.tls is not None) + "A" * (given.auth_user is not None)
+
+
+def _settled_app(transaction: Transaction, repaired: Repaired, policy: Policy) -> App:
+    """Choose by the From header where the null sender left it open."""
+    if transaction.other_apps:
+        addresses = [address for value in repaired.block.all("from") for _, address in parse_addresses(value)]
+        for app in (transaction.app, *transaction.other_apps):
+            if addresses and all(policy.is_allowed(app, address) for address in addresses):
+                return app
+    return transaction.app
 
 
 def _check_from(repaired: Repaired, transaction: Transaction, policy: Policy) -> tuple[str, str]:

@@ -64,6 +64,7 @@ async def mail(smtp: RelaySMTP, argument: str) -> None:
         ret=parameters.ret,
         envid=parameters.envid,
         repairs=repairs,
+        other_apps=() if sender else tuple(other for other in smtp.candidates() if other is not app),
     )
     smtp.reply("250 2.1.0 ok")
 
@@ -226,7 +227,7 @@ async def _commit(
     """Make the submission and hand it over; a refusal is the result, since nobody may be there to catch it."""
     reception = smtp.reception
     try:
-        arguments = (transaction, content, circumstances, reception.policy, reception.extractor(transaction.app))
+        arguments = (transaction, content, circumstances, reception.policy, reception.extractor)
         if len(content) > _THREAD_ABOVE:
             submission = await asyncio.to_thread(build, *arguments)
         else:

@@ -385,3 +385,23 @@ def test_from_header_outside_the_apps_domains_is_refused() -> None:
             assert intake.acceptor.refused[-1].app == "desk"
 
     run(main())
+
+
+def test_with_the_null_sender_the_from_header_decides_the_app() -> None:
+    async def main() -> None:
+        settings = config(
+            app=[
+                {**LOOPBACK_APP, "name": "one", "from_domains": ["one.example"]},
+                {**LOOPBACK_APP, "name": "two", "from_domains": ["two.example"]},
+            ]
+        )
+        async with running(settings) as intake:
+            client = await intake.client()
+            for sender, want in ((b"a@two.example", "250"), (b"a@three.example", "550 5.7.1")):
+                await client.envelope(sender="")
+                await client.ask("DATA")
+                await client.send(b"From: " + sender + b"\r\n\r\n.\r\n")
+                assert (await client.reply()).startswith(want)
+            assert [submission.message.app for submission in intake.acceptor.accepted] == ["two"]
+
+    run(main())
