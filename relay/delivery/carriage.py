@@ -15,12 +15,12 @@ from typing import Protocol
 
 from relay.delivery.carrier import Carrier, Connection
 from relay.delivery.contents import Contents
-from relay.delivery.contract import Envelope
+from relay.delivery.contract import Envelope, HostResult
 from relay.delivery.site import Site
 from relay.delivery.transaction import Transaction
 from relay.delivery.verdict import Trouble, Verdict
 from relay.delivery.worker import Worker
-from relay.model import Claimed
+from relay.model import Claimed, Stage
 
 #: Seconds in memory after which a delivery is looked at again before it is sent.
 _STALE_AFTER = 5.0
@@ -208,7 +208,7 @@ class Carriage:
             and worker.site.sessions > 0
             and transaction.returns == 0
             and not transaction.is_probe
-            and all(result.is_host_failure for result in tried)
+            and all(result.is_host_failure and _is_before_ehlo_ended(result) for result in tried)
         )
 
     def _return(self, site: Site, transaction: Transaction) -> None:
@@ -260,6 +260,10 @@ class Carriage:
     def is_memory_short(self, *, is_fresh: bool) -> bool:
         """Tell whether the deliveries that wait or are carried leave little room for others of their kind."""
         return self._loads[is_fresh] > self._short_at
+
+
+def _is_before_ehlo_ended(result: HostResult) -> bool:
+    return all(reply.stage in (Stage.CONNECT, Stage.EHLO) for reply in result.replies.values())
 
 
 def _is_untouched(transaction: Transaction) -> bool:

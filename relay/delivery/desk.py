@@ -78,6 +78,10 @@ class Desk:
 
         return await self._store.write(unit)
 
+    async def stored_sites(self) -> set[str]:
+        """Name the sites that are stored as backing off."""
+        return {site.key for site in await self._store.read(sites.load)}
+
     async def take_over(self, now: datetime) -> int:
         """Take over leases that ran out."""
         return await self._store.write(lambda tx: spool.take_over(tx, now=now))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from relay import maillog
 from relay.delivery import fate
@@ -26,7 +27,7 @@ from relay.delivery.sites import Sites
 from relay.delivery.transaction import MAX_RECIPIENTS, Transaction, content_key
 from relay.delivery.verdict import Judge, Trouble, Verdict
 from relay.errors import StoreError
-from relay.model import Claimed, MessageId
+from relay.model import Claimed, DeliveryId, MessageId
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +164,7 @@ class Dispatch:
         has_begun = site.failed(
             transaction,
             now,
+            mono=self._monotonic(),
             category=trouble.category,
             reply=trouble.reply,
             ladder=self._plan.ladder,
@@ -175,6 +177,17 @@ class Dispatch:
             )
         return has_begun
 
+    async def pardon(self) -> None:
+        """Probe those sites at once whose stored back-off somebody removed, and call back what waits for them."""
+        now = self._clock()
+        waiting = [site for site in self._sites if site.is_backing_off(now)]
+        if not waiting:
+            return
+        stored = await self._desk.stored_sites()
+        for site in waiting:
+            if site.is_pardoned(stored, now=now, mono=self._monotonic()):
+                self._recorder.site(site.record(now), wake_domains=site.domains)
+
     def recovered(self, site: Site) -> None:
         """Call back what waited for the site."""
         self._recorder.site(site.record(self._clock()), wake_domains=site.domains)
@@ -185,6 +198,7 @@ class Dispatch:
         """Give deliveries back until the site may take them; end those whose time is up."""
         now, mono = self._clock(), self._monotonic()
         is_troubled = site.step > 0
+        until: dict[datetime, list[DeliveryId]] = {}
         if self._is_stopping and not is_troubled:
             self.let_go(claims)
             return
@@ -197,7 +211,9 @@ class Dispatch:
             if is_troubled:
                 site.domains.add(delivery.domain)
             next_at = now + site.away_for(now, mono=mono, ladder=self._plan.ladder)
-            self._recorder.away(Away(ids=(delivery.id,), next_at=next_at, waits_for_site=True))
+            until.setdefault(next_at, []).append(delivery.id)
+        for next_at, ids in until.items():
+            self._recorder.away(Away(ids=tuple(ids), next_at=next_at, waits_for_site=True))
 
     def let_go(self, claims: Iterable[Claimed]) -> None:
         """Give deliveries back for another process, or this one's successor, to send at once."""

@@ -51,6 +51,7 @@ class Pool:
         self._due_workers = 0
         self._idle = IdleWorkers()
         self._starved: dict[Site, None] = {}  #: sites that wait for a connection slot, in order
+        self._starved_due: dict[Site, None] = {}  #: sites that wait for the share of retries
         self._timers: dict[Site, asyncio.TimerHandle] = {}
         self._is_paused = False
         self._is_stopping = False
@@ -102,7 +103,7 @@ class Pool:
             elif not site.may_connect(mono):
                 break
             elif len(self._workers) >= self._max:
-                self._starved[site] = None
+                (self._starved if site.has_fresh or self._is_due_allowed else self._starved_due)[site] = None
                 self._idle.dismiss_oldest()
                 break
             else:
@@ -116,7 +117,7 @@ class Pool:
     def _look_again(self, site: Site, mono: float) -> None:
         """See to it that a site whose transactions could not begin is looked at when they may."""
         if not self._is_due_allowed:
-            self._starved[site] = None
+            self._starved_due[site] = None
         wait = site.rate_wait(mono)
         if wait > 0 and site not in self._timers:
             self._timers[site] = asyncio.get_running_loop().call_later(wait, self._rate_is_over, site)
@@ -216,11 +217,12 @@ class Pool:
         await connection.session.quit()
 
     def _serve_starved(self) -> None:
-        for site in list(self._starved):
-            if len(self._workers) >= self._max:
-                return
-            del self._starved[site]
-            self._begin(site)
+        for waiting in (self._starved, self._starved_due):
+            for site in list(waiting):
+                if len(self._workers) >= self._max or (waiting is self._starved_due and not self._is_due_allowed):
+                    break
+                waiting.pop(site, None)
+                self._begin(site)
 
     # -- the end
 

@@ -110,13 +110,13 @@ class Recorder:
         batch.held = [(claim.delivery.id, reason) for claim, reason in held]
         try:
             await self._write_when_possible(batch)
+            self._owner.recorded(_ids(batch))  # before anything else: what was just given back may be claimed again
         except Exception:  # one attempt among these cannot be recorded: find it, the others go on
             await self._write_one_by_one(batch)
         for claim, reason in held:
             maillog.held(claim, reason)
         for claim, disposition in decided:
             _log(claim, disposition)
-        self._owner.recorded(_ids(batch))
 
     async def _write_when_possible(self, batch: Batch) -> None:
         is_failing = False
@@ -144,6 +144,7 @@ class Recorder:
                 logger.exception("could not record %s", ", ".join(_ids(part)))
                 if part is not rest:
                     await self._hold(part)
+            self._owner.recorded(_ids(part))
 
     async def _hold(self, part: Batch) -> None:
         held = [(disposition.delivery_id, UNRECORDABLE) for disposition in part.dispositions]

@@ -22,17 +22,18 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from relay.delivery.carrier import Carrier
-from relay.delivery.contents import SMALL_BYTES, Contents
+from relay.delivery.contents import Contents
 from relay.delivery.contract import Connector, Router
 from relay.delivery.desk import Desk
 from relay.delivery.dispatch import Dispatch
 from relay.delivery.fate import Classify, RetryPlan
 from relay.delivery.hosts import DeadHosts
+from relay.delivery.leases import Leases
 from relay.delivery.pool import Pool
 from relay.delivery.recorder import Recorder
 from relay.delivery.routing import Routing
 from relay.delivery.sites import Sites
-from relay.delivery.transaction import ContentKey, content_key
+from relay.delivery.transaction import content_key
 from relay.delivery.verdict import Judge
 from relay.errors import StoreError
 from relay.model import Claimed, DeliveryId
@@ -52,44 +53,6 @@ _BUSY = 100  #: deliveries in memory that are plenty
 _TICK = 1.0
 _LAST_RECORDS = 3.0  #: seconds the last records may take when the process stops
 _TROUBLE_PAUSE = 1.0  #: seconds before a store that failed is asked again
-
-
-class Leases:
-    """The deliveries this process holds, split as they were claimed."""
-
-    def __init__(self, contents: Contents) -> None:
-        self._contents = contents
-        self._held: dict[DeliveryId, tuple[bool, ContentKey | None]] = {}
-        self._due = 0
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def room(self) -> tuple[int, int]:
-        """Return how many first tries and how many retries may be claimed now."""
-        half = BUDGET // 2
-        return max(0, half - (len(self._held) - self._due)), max(0, half - self._due)
-
-    @property
-    def ids(self) -> list[DeliveryId]:
-        return list(self._held)
-
-    def add(self, claims: Iterable[Claimed], *, is_due: bool) -> None:
-        """Hold claimed deliveries, and their contents as far as they are fetched ahead."""
-        for claim in claims:
-            key = content_key(claim) if claim.message.size <= SMALL_BYTES else None
-            if key is not None:
-                self._contents.pin(key)
-            self._due += is_due
-            self._held[claim.delivery.id] = (is_due, key)
-
-    def drop(self, ids: Iterable[DeliveryId]) -> None:
-        """Let go of deliveries that were recorded or given back."""
-        for delivery_id in ids:
-            is_due, key = self._held.pop(delivery_id, (False, None))
-            self._due -= is_due
-            if key is not None:
-                self._contents.unpin(key)
 
 
 class Scheduler:
@@ -126,7 +89,7 @@ class Scheduler:
             records_all=config.delivery.record == "all",
         )
         self._contents = Contents(self._desk.contents)
-        self._leases = Leases(self._contents)
+        self._leases = Leases(self._contents, budget=BUDGET)
         self._sites = Sites(config.delivery.site, config.site)
         self._recorder = Recorder(self._desk, owner=self, clock=clock)
         self._nudge = asyncio.Event()
@@ -135,6 +98,7 @@ class Scheduler:
         self._stopped = asyncio.Event()
         self._grace = timedelta(0)
         self._is_hungry = False
+        self._has_caught = False
         self._is_store_failing = False
 
     # -- from outside
@@ -256,6 +220,7 @@ class Scheduler:
             return
         fresh, due = min(fresh, _CLAIM), min(due, _CLAIM)
         catch = await self._desk.claim(self._clock(), fresh=fresh, due=due)
+        self._has_caught = bool(catch.fresh or catch.due)
         self._leases.add(catch.fresh, is_due=False)
         self._leases.add(catch.due, is_due=True)
         claims = self._dispatch.sift([*catch.fresh, *catch.due])
@@ -281,6 +246,8 @@ class Scheduler:
         due_at = await self._desk.next_due()
         while not self._stopping.is_set():
             left = _POLL if due_at is None else min(_POLL, (due_at - self._clock()).total_seconds())
+            if left <= 0 and not self._has_caught:
+                left = _POLL  # due, but it was not caught (a lease that ran out, no room): no reason to hurry
             if await self._is_nudged_within(max(left, _LULL)) or self._desk.changed():
                 return
             if due_at is not None and self._clock() >= due_at:
@@ -304,10 +271,17 @@ class Scheduler:
         while True:
             await asyncio.sleep(_TICK)
             self._pool.relieve(self._sites)
+            await self._pardon()
             if self._monotonic() >= keep_at:
                 await self._keep_leases()
                 self._sites.forget_quiet()
                 keep_at = self._monotonic() + LEASE.total_seconds() / 3
+
+    async def _pardon(self) -> None:
+        try:
+            await self._dispatch.pardon()
+        except StoreError as error:
+            logger.error("looking at the sites waits for the store: %s", error)
 
     async def _keep_leases(self) -> None:
         """Renew our leases and take over those that ran out."""

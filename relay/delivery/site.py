@@ -20,7 +20,7 @@ No I/O and no clock here; `now` is wall time (it is stored), `mono` counts secon
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from relay.delivery.meters import WINDOW_SECONDS, RateWindow, Throughput
@@ -38,6 +38,7 @@ DOUBT = 2.0
 KNOWN_FOR = 60.0
 #: How long a site that refused a further connection keeps the smaller limit.
 SHRUNK_FOR = 60.0
+_STORED_AFTER = 5.0  #: seconds after which a back-off is surely stored
 _GROWTH = 20  #: deliveries until full concurrency after a back-off
 
 
@@ -56,6 +57,7 @@ class Site:
         self.domains: set[str] = set()  #: whose deliveries were sent away while it backs off
         self.load = 0  #: deliveries in memory: waiting or in a transaction
         self._busy_since = float("-inf")
+        self._failed_mono = float("-inf")
         self.workers = 0
         self.connecting = 0
         self.sessions = 0
@@ -75,6 +77,11 @@ class Site:
     def queued(self) -> int:
         """Transactions that wait."""
         return len(self._fresh) + len(self._due)
+
+    @property
+    def has_fresh(self) -> bool:
+        """Tell whether a first try waits."""
+        return bool(self._fresh)
 
     def queue(self, transaction: Transaction, *, is_first: bool = False) -> None:
         """Let a transaction wait; `is_first` puts back one that was already taken."""
@@ -171,6 +178,7 @@ class Site:
         transaction: Transaction,
         now: datetime,
         *,
+        mono: float,
         category: Category,
         reply: str,
         ladder: Sequence[timedelta],
@@ -181,6 +189,7 @@ class Site:
             return False
         self.step += 1
         self.generation += 1
+        self._failed_mono = mono
         self.until_at = now + ladder_step(self.step, ladder=ladder, random=random)
         self.category = category
         self.reply = reply
@@ -193,6 +202,16 @@ class Site:
         if transaction.is_probe:
             self.is_probing = False
             transaction.is_probe = False
+
+    def is_pardoned(self, keys: Collection[str], *, now: datetime, mono: float) -> bool:
+        """Let the probe go now when somebody removed the stored back-off; `keys` are those still stored.
+
+        A back-off of the last seconds may not be stored yet, and is left alone.
+        """
+        if not self.is_backing_off(now) or self.key in keys or mono - self._failed_mono < _STORED_AFTER:
+            return False
+        self.until_at = now
+        return True
 
     def restore(self, record: SiteRow) -> None:
         """Take over what an earlier process knew."""

@@ -105,6 +105,22 @@ def test_a_back_off_outlives_the_process(tmp_path: Path) -> None:
     play(tmp_path, second, world=made)
 
 
+def test_a_removed_back_off_lets_all_that_waited_go(tmp_path: Path) -> None:
+    made = world("dead")
+    made.host("mx.dead").connect = SILENCE
+
+    async def scene(running: Running) -> None:
+        await running.accept_all(submission([f"{n}@dead.example"]) for n in range(10))
+        await running.until(lambda: running.count("SELECT COUNT(*) FROM site") == 1)
+        await running.until_idle()
+        made.host("mx.dead").connect = None
+        running.clock.advance(10)
+        await running.store.write(lambda tx: tx.run("sites.delete", {"key": "mx.dead"}))
+        await running.until(lambda: len(made.taken) == 9)  # all but the one that has had its own try
+
+    play(tmp_path, scene, world=made)
+
+
 def test_rate_limits_slow_the_site_and_greylisting_does_not(tmp_path: Path) -> None:
     made = world("limited", "grey", "full", "blocked")
     words = {
