@@ -70,7 +70,6 @@ def run_all(config: Config) -> int:
 def _run(config: Config, name: str, parts: Sequence[Part]) -> int:
     os.umask(0o077)
     logs.set_up(config.log, process=name)
-    sys.setswitchinterval(0.001)  # the writer thread comes back from the disk while the loop computes
     with open_store(config.store.url, config.base_dir) as store, asyncio.Runner(loop_factory=_new_loop) as runner:
         return runner.run(_main(config, store, name, parts))
 

@@ -51,6 +51,7 @@ class StoreAcceptor:
         self._accept = accept
         self._refuse = refuse
         self._wake = wake
+        self._is_waking = False
         self._waiting: list[Refusal] = []
         self._dropped = 0
         self._has_refusals = asyncio.Event()
@@ -63,6 +64,13 @@ class StoreAcceptor:
     async def accept(self, submission: Submission) -> None:
         """Commit the submission, then wake delivery."""
         await self._store.write(lambda tx: self._accept(tx, submission))
+        if not self._is_waking:
+            # One nudge for all that one commit brought: their turns come before the loop's next round.
+            self._is_waking = True
+            asyncio.get_running_loop().call_soon(self._wake_once)
+
+    def _wake_once(self) -> None:
+        self._is_waking = False
         self._wake()
 
     def refuse(self, refusal: Refusal) -> None:

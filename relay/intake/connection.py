@@ -196,7 +196,7 @@ class Connection(SMTP):
 
     async def flush(self) -> None:
         """Send what is queued, and wait while the client does not read."""
-        if self._send():
+        if self._send() and cast(asyncio.Transport, self.transport).get_write_buffer_size():
             await self._writer.drain()
 
     def _send(self) -> bool:

@@ -90,11 +90,17 @@ class Memory:
         """Bytes taken now."""
         return self._used
 
+    def take(self, size: int) -> bool:
+        """Take that many bytes if they are free and nobody waits for his turn; False when not."""
+        if self._waiting or self._used + size > self._budget:
+            return False
+        self._used += size
+        return True
+
     async def reserve(self, size: int) -> int:
         """Wait until that many bytes are free and take them; gives how many were taken (never above the budget)."""
         size = min(size, self._budget)
-        if not self._waiting and self._used + size <= self._budget:
-            self._used += size
+        if self.take(size):
             return size
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (size, granted)

@@ -15,8 +15,9 @@ relay. RFC 5321 3.9 and 7.1, RFC 6409 6.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from itertools import combinations
 
@@ -58,32 +59,35 @@ class Policy:
         self._domains = {
             app.name: frozenset(to_a_label(domain) or domain for domain in app.from_domains) for app in self._apps
         }
+        # A configuration never changes under a Policy, and an old app asks from the same address all day.
+        self.candidates = lru_cache(maxsize=4096)(self._candidates)
+        self.connection_limit = lru_cache(maxsize=4096)(self._connection_limit)
 
     @property
     def has_logins(self) -> bool:
         """Tell whether any app has a username, so that offering AUTH makes sense."""
         return bool(self._by_user)
 
-    def candidates(self, *, listener: HostPort, client_ip: str, auth_user: str | None) -> list[App]:
+    def _candidates(self, *, listener: HostPort, client_ip: str, auth_user: str | None) -> tuple[App, ...]:
         """Give the apps this client can be, the best right first; which one it is depends on the sender."""
         ip = parse_ip(client_ip)
         if auth_user is not None:
             app = self._by_user.get(auth_user)
             is_allowed = app is not None and (not app.networks or _prefix(app.networks, ip) is not None)
-            return [app] if app is not None and is_allowed and _takes(app, listener) else []
+            return (app,) if app is not None and is_allowed and _takes(app, listener) else ()
         found = [
             _Candidate(app, (prefix, bool(app.listeners), bool(app.from_domains)))
             for app in self._apps
             if not app.username and _takes(app, listener) and (prefix := _prefix(app.networks, ip)) is not None
         ]
         found.sort(key=lambda candidate: candidate.rank, reverse=True)
-        return [candidate.app for candidate in found]
+        return tuple(candidate.app for candidate in found)
 
     def may_log_in(self, username: str, *, listener: HostPort, client_ip: str) -> bool:
         """Tell whether this user may log in here: its networks and listeners hold for logins too."""
         return bool(self.candidates(listener=listener, client_ip=client_ip, auth_user=username))
 
-    def choose(self, candidates: list[App], *, sender: str) -> App:
+    def choose(self, candidates: Sequence[App], *, sender: str) -> App:
         """Choose the app by the sender.
 
         Raises:
@@ -106,7 +110,7 @@ class Policy:
             return domain in self._domains[app.name]
         return bool(domain) and not (app.default_from and is_unreal_sender(sender))
 
-    def connection_limit(self, client_ip: str) -> tuple[str, int]:
+    def _connection_limit(self, client_ip: str) -> tuple[str, int]:
         """Give what this client's connections are counted under, and how many there may be."""
         ip = parse_ip(client_ip)
         best: tuple[int, str, int] | None = None

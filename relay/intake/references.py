@@ -78,11 +78,33 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Za-z0-9]){''.join(pieces)}(?![A-Za-z0-9])", re.IGNORECASE)
 
 
+def _fixed_part(pattern: str) -> str:
+    """Give the longest run of a picture that stands in every match, folded; "" when there is none."""
+    if pattern.startswith("re:"):
+        return ""
+    runs = re.findall(r"[!-\"$-)+-?A-~]+", pattern)  # printable ASCII without the signs # @ * and the space
+    return max(runs, key=len, default="").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """One configured picture or expression."""
+
+    rule: str  #: as configured
+    expression: re.Pattern[str]
+    fixed: str  #: text without which there is no match
+
+    def may_match(self, folded: str) -> bool:
+        """Tell cheaply whether looking is worth it."""
+        return self.fixed in folded
+
+
 class Extractor:
     """One app's way of finding references."""
 
     def __init__(self, *, patterns: tuple[str, ...] = (), kinds: Mapping[str, str] | None = None) -> None:
-        self._patterns = [(text, compile_pattern(text)) for text in patterns]
+        self._patterns = [_Pattern(text, compile_pattern(text), _fixed_part(text)) for text in patterns]
+        self._fixed_bytes = [pattern.fixed.encode("ascii") for pattern in self._patterns]
         self._kinds = [(word.casefold(), word, kind) for word, kind in (kinds or {}).items()]
 
     def find(self, block: HeaderBlock, content: bytes) -> Found:
@@ -107,7 +129,7 @@ class Extractor:
                 continue
             if field.name in LOOSE:
                 value = decode_value(field.value, limit=200)
-                if any(pattern.fullmatch(value) for _, pattern in self._patterns):
+                if any(pattern.expression.fullmatch(value) for pattern in self._patterns):
                     yield Reference(kind="booking", value=value, source="esp_header", rule=field.name, confidence=90)
             else:
                 yield from in_field(field)
@@ -117,7 +139,7 @@ class Extractor:
         if not self._patterns:
             return []
         found = self._search(block.text("subject"), where="subject", confidence=90)
-        if found:
+        if found or not self._is_worth_reading(content):
             return found
         texts = text_parts(content) if parts is None else parts
         plain = "\n".join(_readable(part) for part in texts if part.media_type in {"text/plain", "text/html"})
@@ -132,10 +154,20 @@ class Extractor:
         ]
         return self._search("\n".join(links)[:_MAX_TEXT], where="link", confidence=60)
 
+    def _is_worth_reading(self, content: bytes) -> bool:
+        """Tell whether the text may hold a match; text in an encoding, or with % escapes in links, has to be read."""
+        folded = content.lower()
+        if b"base64" in folded or b"quoted-printable" in folded or b"utf-16" in folded or b"href" in folded:
+            return True
+        return any(fixed in folded for fixed in self._fixed_bytes)
+
     def _search(self, text: str, *, where: str, confidence: int) -> list[Reference]:
         found: list[Reference] = []
-        for rule, pattern in self._patterns:
-            for number, match in enumerate(pattern.finditer(text)):
+        folded = text.lower()
+        for pattern in self._patterns:
+            if not pattern.may_match(folded):
+                continue
+            for number, match in enumerate(pattern.expression.finditer(text)):
                 if number >= _MAX_MATCHES:
                     break
                 for kind, value in _groups(match):
@@ -144,7 +176,7 @@ class Extractor:
                             kind=kind,
                             value=clean(value, limit=200),
                             source="pattern",
-                            rule=f"{rule} in {where}",
+                            rule=f"{pattern.rule} in {where}",
                             confidence=confidence,
                         )
                     )

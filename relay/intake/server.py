@@ -59,7 +59,7 @@ class RelaySMTP(Connection):
         self._refusal_count = 0
         self._counted_as: str | None = None
         self._has_input = False
-        self._candidates: list[App] | None = None
+        self._candidates: tuple[App, ...] | None = None
         reception.sessions.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -219,7 +219,7 @@ class RelaySMTP(Connection):
             )
         )
 
-    def candidates(self) -> list[App]:
+    def candidates(self) -> tuple[App, ...]:
         """Give the apps this client can be."""
         if self._candidates is None:
             self._candidates = self.reception.policy.candidates(

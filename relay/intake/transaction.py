@@ -146,8 +146,10 @@ async def data(smtp: RelaySMTP, argument: str) -> None:
 
 
 async def _reserve(smtp: RelaySMTP, transaction: Transaction) -> int:
-    smtp.pause_timer()
     share = min(transaction.size or _FIRST_SHARE, _LARGEST_SHARE)
+    if smtp.reception.memory.take(share):
+        return share
+    smtp.pause_timer()
     try:
         async with asyncio.timeout(_MEMORY_WAIT):
             return await smtp.reception.memory.reserve(share)
