@@ -196,6 +196,7 @@ async def delivery(config: Config, store: EngineStore, tasks: asyncio.TaskGroup)
         indexing.cancel()
         await scheduler.stop(_GRACE)
         await running
+        await resolver.close()
         listener.close()
 
 

@@ -33,6 +33,7 @@ def set_up(settings: Log, *, process: str, environ: Mapping[str, str] = os.envir
     root.setLevel(settings.level.upper())
     logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd says every command at INFO
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.captureWarnings(True)
 
 

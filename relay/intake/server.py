@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from aiosmtpd.proxy_protocol import get_proxy
 
+from relay import maillog
 from relay.errors import Refused
 from relay.headers import clean
 from relay.intake.commands import COMMANDS
@@ -201,23 +202,23 @@ class RelaySMTP(Connection):
 
     def _record(self, refused: Refused, *, stage: str) -> None:
         tried = self.tried
-        self.reception.acceptor.refuse(
-            Refusal(
-                at=self.reception.now(),
-                listener=self.port.name,
-                client_ip=self.client_ip,
-                stage=stage,
-                code=refused.code,
-                enhanced=refused.enhanced,
-                text=refused.text,
-                reason=refused.reason,
-                app=tried.app,
-                helo=self.helo,
-                auth_user=self.auth_user or tried.user,
-                mail_from=tried.sender,
-                rcpt_to=tried.recipient,
-            )
+        refusal = Refusal(
+            at=self.reception.now(),
+            listener=self.port.name,
+            client_ip=self.client_ip,
+            stage=stage,
+            code=refused.code,
+            enhanced=refused.enhanced,
+            text=refused.text,
+            reason=refused.reason,
+            app=tried.app,
+            helo=self.helo,
+            auth_user=self.auth_user or tried.user,
+            mail_from=tried.sender,
+            rcpt_to=tried.recipient,
         )
+        maillog.refused(refusal)
+        self.reception.acceptor.refuse(refusal)
 
     def candidates(self) -> tuple[App, ...]:
         """Give the apps this client can be."""

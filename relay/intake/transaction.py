@@ -15,6 +15,7 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
+from relay import maillog
 from relay.address import address_key, parse_path, validate
 from relay.errors import Refused, StoreError, StoreFull
 from relay.headers import clean
@@ -246,14 +247,7 @@ async def _commit(
         # Any doubt is 451: the client keeps the mail and tries again.
         log.exception("mail %s from %s not kept", circumstances.id, circumstances.client_ip)
         return Refused(451, "4.3.0", "internal trouble, try again later", reason="store_trouble")
-    log.info(
-        "accept id=%s app=%s client=%s size=%d recipients=%d",
-        circumstances.id,
-        submission.message.app,
-        circumstances.client_ip,
-        len(submission.content),
-        len(submission.deliveries),
-    )
+    maillog.accepted(submission.message, [delivery.address for delivery in submission.deliveries])
     return None
 
 
