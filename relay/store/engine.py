@@ -46,6 +46,8 @@ class EngineStore:
         return future.result()
 
     async def read(self, unit: Callable[[Tx], T], /) -> T:
+        if self._is_closed:
+            raise StoreError("the store is closed")
         return await asyncio.get_running_loop().run_in_executor(self._pool, self.read_now, unit)
 
     def read_now(self, unit: Callable[[Tx], T], /) -> T:
