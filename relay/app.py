@@ -89,7 +89,8 @@ async def _main(config: Config, store: EngineStore, name: str, parts: Sequence[P
         loop.add_signal_handler(number, stop.set)
     try:
         async with asyncio.TaskGroup() as tasks:
-            beating = tasks.create_task(systemd.beat(lambda: store.is_healthy))
+            # A failing store is reopened by itself. Killing delivery meanwhile would forget answers not yet recorded.
+            beating = tasks.create_task(systemd.beat(lambda: delivery in parts or store.is_healthy))
             async with contextlib.AsyncExitStack() as running:
                 for part in parts:
                     await running.enter_async_context(part(config, store, tasks))
@@ -190,7 +191,6 @@ async def delivery(config: Config, store: EngineStore, tasks: asyncio.TaskGroup)
     running = tasks.create_task(scheduler.run())
     indexing = tasks.create_task(_index(store, lambda: scheduler.in_memory > 0))
     try:
-        await scheduler.wait_started()
         yield
     finally:
         indexing.cancel()

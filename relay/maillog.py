@@ -22,6 +22,9 @@ _PLAIN = re.compile(r"[!#-<>-\[\]-~]+")  # printable ASCII without space, quote,
 _ADDRESS_SAFE = re.compile(r"[!#-;=?-\[\]-~]*")  # the same without angle brackets, with the equals sign
 _LONGEST_REPLY = 400
 
+#: Back-offs that a person should look into: a whole provider has something against us.
+_ABOUT_US = frozenset({"rate_limited", "reputation_block"})
+
 
 def quoted(value: str) -> str:
     """Write a value so that it cannot be taken for anything but one value."""
@@ -135,7 +138,9 @@ def held(claim: Claimed, reason: str) -> None:
 
 def site_backs_off(site: str, *, step: int, until: datetime, now: datetime, category: str, reply: str) -> None:
     """Log that a whole site is left alone for a while."""
-    logger.warning(
+    level = logging.WARNING if category in _ABOUT_US else logging.INFO  # a dead server of a guest is everyday
+    logger.log(
+        level,
         "site-backs-off site=%s step=%d for=%s category=%s reply=%s",
         quoted(site),
         step,

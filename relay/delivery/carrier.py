@@ -79,6 +79,7 @@ class Carrier:
         """Try the hosts of the route in order until one speaks about the mail; `opened` hears of each session."""
         route = transaction.route
         for host in self._hosts(transaction):
+            self._dead.begin(host, mono=self._monotonic())
             got = await self._connector.connect(host, tls=route.tls, credentials=route.credentials)
             if isinstance(got, HostResult):
                 transaction.results.append(got)

@@ -3,8 +3,9 @@
 Policy: guard.py is asked about the very address that is connected, before a packet leaves. With several source
 addresses each server address always sees the same one of ours, so that greylisting knows us again; different servers
 are spread over them. EHLO names the name of that source. When TLS was offered and failed under `may`, the connection is
-tried once more in clear text. A server that greets with our own name is ourselves; only this machine's unconfigured
-host name is no proof on this machine's own addresses, because every other mail server here greets with it too.
+tried once more in clear text, and for ten minutes that server is not asked for TLS again. A server that greets with our
+own name is ourselves; only this machine's unconfigured host name is no proof on this machine's own addresses, because
+every other mail server here greets with it too.
 
 Why a connection failed is a HostResult with one Reply under DeliveryId(""). RFC 5321 4.5.3.2.1, RFC 3207 4.1.
 """
@@ -24,6 +25,7 @@ from ipaddress import ip_address
 
 from relay.delivery.contract import Credentials, Host, HostResult, TlsMode
 from relay.delivery.guard import may_connect
+from relay.delivery.hosts import BrokenTls
 from relay.delivery.opening import Opening
 from relay.delivery.protocol import RelayProtocol
 from relay.delivery.replies import of_ours
@@ -66,6 +68,7 @@ class SmtpConnector:
         self._delivery = config.delivery
         self._hostname = config.node.hostname or machine_name
         self._contexts = contexts
+        self._broken_tls = BrokenTls()
         self._own_addresses = own_addresses
         self._own_listeners = [listener.address for listener in config.listener]
         self._now = now
@@ -87,12 +90,16 @@ class SmtpConnector:
             own_addresses=self._own_addresses,
         )
         if refusal is not None:
-            return self._failed(attempt, replace(refusal, host=host.name))
-        result, handshake_problem = await self._open(attempt, tls=tls, credentials=credentials, clear_because="")
+            return self._failed(attempt, replace(refusal, host=host.name), was_asked=False)
+        known_problem = self._broken_tls.recall(host, mono=self._clock()) if tls is TlsMode.MAY else ""
+        because = f"{known_problem} a while ago" if known_problem else ""
+        result, handshake_problem = await self._open(attempt, tls=tls, credentials=credentials, clear_because=because)
         if handshake_problem and tls is TlsMode.MAY:
             attempt.transcript.happened(self._clock(), "trying again without TLS")
             because = f"{handshake_problem}, tried again without TLS"
             result, _ = await self._open(attempt, tls=tls, credentials=credentials, clear_because=because)
+            if not isinstance(result, Reply):
+                self._broken_tls.note(host, handshake_problem, mono=self._clock())
         return self._failed(attempt, result) if isinstance(result, Reply) else result
 
     async def _open(
@@ -211,7 +218,7 @@ class SmtpConnector:
         fitting = [source for source in self._delivery.source_addresses if (":" in source.address) == (":" in host.ip)]
         return fitting[zlib.crc32(host.ip.encode()) % len(fitting)] if fitting else None
 
-    def _failed(self, attempt: _Try, reply: Reply) -> HostResult:
+    def _failed(self, attempt: _Try, reply: Reply, *, was_asked: bool = True) -> HostResult:
         host = attempt.host
         return HostResult(
             host=host,
@@ -223,6 +230,7 @@ class SmtpConnector:
             timings=attempt.timings,
             conversation=attempt.transcript.text(),
             is_host_failure=True,
+            was_asked=was_asked,
         )
 
 

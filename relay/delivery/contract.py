@@ -90,6 +90,7 @@ class HostResult:
     is_unknown: bool = False  #: content was sent, the final answer never came
     is_reused: bool = False
     is_host_failure: bool = False  #: failed before MAIL (connect, greeting, EHLO, TLS): try the next host
+    was_asked: bool = True  #: False: we refused to connect there, so it says nothing about the host
 
 
 class Session(Protocol):

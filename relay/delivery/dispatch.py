@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from relay import maillog
 from relay.delivery import fate
@@ -36,6 +37,10 @@ MAX_FAULTS = 3
 NEEDS_ATTENTION = "needs attention: the relay failed on it {count} times, see the error log"
 NO_CONTENT = "needs attention: its content is missing or damaged"
 _FAULTS_KEPT = 10_000
+#: When a delivery is tried again whose content the store could not read: each try may cost a connection.
+STORE_PAUSE = timedelta(seconds=5)
+#: When a delivery comes back that had no room in memory while its domain was looked up.
+LOOK_UP_PAUSE = timedelta(seconds=5)
 
 
 class Dispatch:
@@ -86,18 +91,23 @@ class Dispatch:
     def routed(self, found: list[Routed]) -> None:
         """Queue deliveries of one message at their sites, or decide for those that have none."""
         by_site: dict[tuple[object, ...], tuple[Site, Route, list[Claimed]]] = {}
-        for claim, route in found:
-            self._watch.note(claim.delivery.domain, is_missing=route.is_nxdomain, now=self._clock())
-            if route.failure is not None:
-                self._has_no_route(claim, route)
+        waited = max(each.waited for each in found)
+        for claim, route, _ in found:
+            try:
+                self._watch.note(claim.delivery.domain, is_missing=route.is_nxdomain, now=self._clock())
+                if route.failure is not None:
+                    self._has_no_route(claim, route)
+                    continue
+                site = self._sites.of(route, domain=claim.delivery.domain)
+            except Exception as error:  # one attempt: unknown -> deferred, the others go on
+                self.failed_claims([claim], error)
                 continue
-            site = self._sites.of(route, domain=claim.delivery.domain)
             kind = (site, content_key(claim), route.tls, route.credentials)
             by_site.setdefault(kind, (site, route, []))[2].append(claim)
         for site, route, claims in by_site.values():
-            self._enter(site, route, claims)
+            self._enter(site, route, claims, waited=waited)
 
-    def _enter(self, site: Site, route: Route, claims: list[Claimed]) -> None:
+    def _enter(self, site: Site, route: Route, claims: list[Claimed], *, waited: float) -> None:
         mono = self._monotonic()
         is_fresh = claims[0].delivery.attempts == 0
         is_picky = site.step > 0 or self._pool.is_memory_short(is_fresh=is_fresh)
@@ -113,6 +123,7 @@ class Dispatch:
                     route=route,
                     content_key=content_key(part[0]),
                     is_fresh=is_fresh,
+                    queued_at=mono - waited,
                 ),
             )
 
@@ -137,7 +148,10 @@ class Dispatch:
         )
         if not is_believed:
             logger.warning("nxdomain-doubted domain=%s id=%s", maillog.quoted(claim.delivery.domain), claim.delivery.id)
-        self._recorder.decided(claim, self._judge.judge_no_route(claim, route, is_nxdomain_believed=is_believed))
+        try:
+            self._recorder.decided(claim, self._judge.judge_no_route(claim, route, is_nxdomain_believed=is_believed))
+        except Exception as error:  # one attempt: unknown -> deferred, the others go on
+            self.failed_claims([claim], error)
 
     def stop(self) -> list[Claimed]:
         """Keep nothing waiting from here on, and end what is still being thought over; return those deliveries."""
@@ -204,22 +218,28 @@ class Dispatch:
             return
         for claim in claims:
             delivery = claim.delivery
-            if is_troubled and now >= delivery.created_at + self._plan.give_up_after:
-                end = fate.expired(delivery, category=site.category, text=site.reply, now=now)
-                self._recorder.decided(claim, end)
+            end = delivery.created_at + self._plan.give_up_after
+            if is_troubled and now >= end:
+                expired = fate.expired(delivery, category=site.category, text=site.reply, now=now)
+                self._recorder.decided(claim, expired)
                 continue
+            next_at = now + site.away_for(now, mono=mono, ladder=self._plan.ladder)
             if is_troubled:
                 site.domains.add(delivery.domain)
-            next_at = now + site.away_for(now, mono=mono, ladder=self._plan.ladder)
+                next_at = min(next_at, end)
             until.setdefault(next_at, []).append(delivery.id)
         for next_at, ids in until.items():
             self._recorder.away(Away(ids=tuple(ids), next_at=next_at, waits_for_site=True))
 
-    def let_go(self, claims: Iterable[Claimed]) -> None:
-        """Give deliveries back for another process, or this one's successor, to send at once."""
+    def let_go(self, claims: Iterable[Claimed], *, pause: timedelta = timedelta(0)) -> None:
+        """Give deliveries back for another process, or this one's successor, to send at once or after a pause."""
         ids = tuple(claim.delivery.id for claim in claims)
         if ids:
-            self._recorder.away(Away(ids=ids, next_at=self._clock()))
+            self._recorder.away(Away(ids=ids, next_at=self._clock() + pause))
+
+    def look_up_later(self, claims: list[Claimed]) -> None:
+        """Give back deliveries for whose look-up there is no room in memory; its answer is known when they return."""
+        self.let_go(claims, pause=LOOK_UP_PAUSE)
 
     async def confirm(self, transaction: Transaction) -> None:
         """Take those deliveries out of a transaction that are blocked or no longer ours by now."""
@@ -237,7 +257,8 @@ class Dispatch:
             if claim.delivery.id not in ours:
                 self._recorder.lost(claim)
             elif block is not None:
-                self._recorder.decided(claim, fate.suppressed(claim.delivery, block=block, now=now))
+                end = fate.suppressed(claim.delivery, block=block, now=now)
+                self._recorder.decided(replace(claim, blocked=block), end)
             else:
                 kept.append(claim)
         transaction.claims = kept
@@ -253,7 +274,7 @@ class Dispatch:
         message_id = claims[0].delivery.message_id
         if isinstance(error, StoreError):  # the content could not be read now; no attempt was made
             logger.error("attempt message=%s waits for the store: %s", message_id, error)
-            self.let_go(claims)
+            self.let_go(claims, pause=STORE_PAUSE)
             return
         if isinstance(error, ContentMissing):
             logger.error("content message=%s: %s", message_id, error)

@@ -18,7 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
+from relay.classify.classifier import BLAME
 from relay.model import (
     Attempt,
     Blame,
@@ -33,9 +35,6 @@ from relay.model import (
 )
 from relay.retry import next_try
 from relay.status import Status
-
-#: How a reply is read; relay.classify.classify fits.
-Classify = Callable[[Reply], Outcome]
 
 #: A domain that took mail this lately is not believed to have vanished.
 RECENTLY = timedelta(days=90)
@@ -69,6 +68,13 @@ INTERNAL_ERROR = Outcome(
     blame=Blame.US,
     rule="internal_error",
 )
+
+
+class Classify(Protocol):
+    """How a reply is read; relay.classify.classify fits."""
+
+    def __call__(self, reply: Reply, *, sender: str = "", recipient: str = "") -> Outcome:
+        """Read it; the addresses help where the reply names one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +156,8 @@ def decide(
     """Turn the deciding reply of a try into the delivery's next state; `outcome` is None when it is positive."""
     attempts = delivery.attempts + 1
     next_at = None
+    if outcome is not None and outcome.category is Category.EXPIRED and delivery.blame is not None:
+        outcome = replace(outcome, blame=delivery.blame)  # time is nobody's fault; what used it up is
     if outcome is None:
         status = Status.SENT if is_smarthost else Status.DELIVERED
     elif is_final(reply) and outcome.rule != NXDOMAIN_DOUBTED.rule:
@@ -195,14 +203,13 @@ def suppressed(delivery: Delivery, *, block: Suppression, now: datetime) -> Disp
 
 def expired(delivery: Delivery, *, category: Category | None, text: str, now: datetime) -> Disposition:
     """End a delivery whose time ran out while its site was backing off; the site's last reason is its reason."""
+    is_sites_reason = category not in (None, Category.EXPIRED)
     outcome = Outcome(
         reply_class=ReplyClass.SOFT,
         category=category or delivery.category or Category.EXPIRED,
-        blame=delivery.blame or Blame.THEIR_SERVER,
+        blame=BLAME[category] if category and is_sites_reason else delivery.blame or Blame.THEIR_SERVER,
         rule="retries_used_up",
     )
-    if category in _SLOWS_THE_SITE:
-        outcome = replace(outcome, blame=Blame.US)
     reply = Reply(stage=Stage.CONNECT, code=None, enhanced="4.4.7", text=text or "the time to try ran out")
     return Disposition(
         delivery_id=delivery.id,

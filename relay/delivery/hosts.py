@@ -1,8 +1,10 @@
-"""Remember for a minute which hosts did not answer, so that not every mail finds out anew.
+"""Remember which hosts did not answer, and whose TLS is broken, so that not every mail finds out anew.
 
 Sites share servers: a thousand small domains with MX names of their own may all point at one dead machine. The memory
 is by address and port, lasts for the first retry step (one minute at most), and never stands in the way of the one
-probe that a backing-off site makes.
+probe that a backing-off site makes. When it is over, one worker tries the host and the others
+go on without it as long as there is another one.
+Broken TLS is remembered for ten minutes, only where clear text is allowed and worked.
 No I/O; `mono` is given.
 """
 
@@ -17,6 +19,7 @@ from relay.delivery.transaction import NO_RECIPIENT
 from relay.model import Reply, Stage
 
 LONGEST = timedelta(seconds=60)
+BROKEN_TLS_SECONDS = 600.0
 _KEPT = 10_000
 
 
@@ -24,6 +27,7 @@ _KEPT = 10_000
 class _Dead:
     until: float
     reply: Reply
+    tried_until: float = float("-inf")  #: somebody finds out, at most until then
 
 
 class DeadHosts:
@@ -44,6 +48,12 @@ class DeadHosts:
         if len(self._dead) > _KEPT:
             del self._dead[next(iter(self._dead))]
 
+    def begin(self, host: Host, *, mono: float) -> None:
+        """Note that somebody tries the host now; if it was dead a while ago, nobody else needs to."""
+        dead = self._dead.get((host.ip, host.port)) if self._dead else None
+        if dead is not None and dead.until <= mono:
+            self._dead[host.ip, host.port] = replace(dead, tried_until=mono + self._lifetime)
+
     def forget(self, host: Host) -> None:
         """Note that the host answered."""
         if self._dead:
@@ -53,7 +63,8 @@ class DeadHosts:
         """Return the hosts worth a connection, in their order."""
         if not self._dead:
             return hosts
-        return [host for host in hosts if not self._is_dead(host, mono)]
+        worth_it = [host for host in hosts if not self._is_dead(host, mono)]
+        return [host for host in worth_it if not self._is_being_tried(host, mono)] or worth_it
 
     def recall(self, hosts: Sequence[Host], *, now: datetime) -> list[HostResult]:
         """Return results for hosts that are not tried because all of them were found dead a moment ago."""
@@ -74,9 +85,28 @@ class DeadHosts:
         return results
 
     def _is_dead(self, host: Host, mono: float) -> bool:
-        key = (host.ip, host.port)
-        dead = self._dead.get(key)
-        if dead is not None and dead.until <= mono:
-            del self._dead[key]
-            return False
-        return dead is not None
+        dead = self._dead.get((host.ip, host.port))
+        return dead is not None and mono < dead.until
+
+    def _is_being_tried(self, host: Host, mono: float) -> bool:
+        dead = self._dead.get((host.ip, host.port))
+        return dead is not None and mono < dead.tried_until
+
+
+class BrokenTls:
+    """The hosts that offer TLS, cannot do it, and take clear text: each would cost two connections instead of one."""
+
+    def __init__(self) -> None:
+        self._problems: dict[tuple[str, int], tuple[float, str]] = {}
+
+    def note(self, host: Host, problem: str, *, mono: float) -> None:
+        """Remember what went wrong in the handshake."""
+        self._problems.pop((host.ip, host.port), None)
+        self._problems[host.ip, host.port] = (mono + BROKEN_TLS_SECONDS, problem)
+        if len(self._problems) > _KEPT:
+            del self._problems[next(iter(self._problems))]
+
+    def recall(self, host: Host, *, mono: float) -> str:
+        """Return what went wrong lately; "" when TLS is worth a try."""
+        until, problem = self._problems.get((host.ip, host.port), (mono, ""))
+        return problem if mono < until else ""

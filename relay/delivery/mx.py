@@ -11,8 +11,9 @@ that a dead name server of a backup host holds up nothing. No MX record at all: 
 | neither MX nor address | 550 5.1.2 |
 | null MX (RFC 7505) | 550 5.1.10 |
 | no answer (SERVFAIL, REFUSED, silence, garbage) | no code, 4.4.3: temporary |
-| MX hosts without an address | no code, 4.4.3 when one look-up failed, else 550 5.4.4 |
+| MX hosts without an address | no code, 4.4.3 when one look-up failed, else 550 5.4.4; NXDOMAIN: as above |
 | only addresses of a family we cannot send from | no code, 4.4.4 |
+| a host of the configuration without an address | no code, 4.4.4: our settings or resolver, not the recipient |
 
 A failure to find out is never taken for "there is no MX": that would send mail to the wrong host.
 IPv6 is used when `delivery.ip` says so, or on "auto" when the address we would send from has a name (PTR): the large
@@ -114,6 +115,8 @@ class MxRouter:
 
     async def _to_fixed(self, fixed: _Fixed) -> Route:
         hosts, failure = await self._addresses_of([(0, fixed.host)], port=fixed.port, is_configured=True)
+        if failure is not None and failure.code is not None:
+            failure = _temporary(failure.text, enhanced="4.4.4")
         return Route(
             site=fixed.site,
             hosts=hosts,
@@ -147,7 +150,13 @@ class MxRouter:
         shuffled = sorted(named, key=lambda entry: (entry[0], self._rng.random()))
         hosts, failure = await self._addresses_of(shuffled, port=self._delivery.port)
         site = ",".join(sorted({host for _, host in named}))
-        return Route(site=site, hosts=hosts, tls=self._tls, failure=failure)
+        is_missing = failure is not None and failure.code is not None and self._is_nxdomain(named)
+        return Route(site=site, hosts=hosts, tls=self._tls, failure=failure, is_nxdomain=is_missing)
+
+    def _is_nxdomain(self, named: list[tuple[int, str]]) -> bool:
+        """Tell whether DNS says that an MX host does not exist; that may be our resolver's fault as well."""
+        answers = [self._resolver.known(host, "A") for _, host in named]
+        return any(answer is not None and answer.verdict is Verdict.NXDOMAIN for answer in answers)
 
     async def _to_own_address(self, name: str) -> Route:
         """Without an MX record the domain itself is the mail server (RFC 5321 5.1)."""

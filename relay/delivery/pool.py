@@ -65,7 +65,6 @@ class Pool:
 
     def push(self, site: Site, transaction: Transaction) -> None:
         """Let a transaction wait for its site, and begin what may begin."""
-        transaction.queued_at = self._monotonic()
         self._carriage.add_load(site, transaction, len(transaction.claims))
         site.queue(transaction)
         self._begin(site)
@@ -112,10 +111,13 @@ class Pool:
                     break
                 self._start(site, transaction)
         if site.queued:
-            self._look_again(site, mono)
+            self._look_again(site, now, mono=mono)
 
-    def _look_again(self, site: Site, mono: float) -> None:
+    def _look_again(self, site: Site, now: datetime, *, mono: float) -> None:
         """See to it that a site whose transactions could not begin is looked at when they may."""
+        if site.is_backing_off(now):  # put back by a worker that had begun before: nobody would look for it
+            self._carriage.send_away_waiting(site)
+            return
         if not self._is_due_allowed:
             self._starved_due[site] = None
         wait = site.rate_wait(mono)
@@ -171,8 +173,12 @@ class Pool:
         self._assign(worker, transaction)
         return True
 
+    @property
+    def _is_place_wanted(self) -> bool:
+        return bool(self._starved) and len(self._workers) >= self._max
+
     def _should_give_way(self, worker: Worker) -> bool:
-        if not self._starved or len(self._workers) < self._max:
+        if not self._is_place_wanted:
             return False
         connection = worker.connection
         is_used_up = connection is None or connection.session.sent_count >= worker.site.limits.messages_per_connection
@@ -180,7 +186,7 @@ class Pool:
 
     async def _be_idle(self, worker: Worker) -> None:
         connection = worker.connection
-        if connection is None or self._is_stopping or self._should_give_way(worker):
+        if connection is None or self._is_stopping:
             return
         limits = worker.site.limits
         if not connection.session.is_usable or connection.session.sent_count >= limits.messages_per_connection:
@@ -188,7 +194,8 @@ class Pool:
         self._due_workers -= worker.is_due
         worker.is_due = False
         self._serve_starved()
-        await self._idle.wait(worker, seconds=limits.idle.total_seconds())
+        if not self._is_place_wanted:
+            await self._idle.wait(worker, seconds=limits.idle.total_seconds())
 
     async def _end(self, worker: Worker) -> None:
         """Close the connection and let others have the place."""

@@ -111,12 +111,16 @@ class Recorder:
         try:
             await self._write_when_possible(batch)
             self._owner.recorded(_ids(batch))  # before anything else: what was just given back may be claimed again
+            lost = set[DeliveryId]()
         except Exception:  # one attempt among these cannot be recorded: find it, the others go on
-            await self._write_one_by_one(batch)
+            lost = await self._write_one_by_one(batch)
         for claim, reason in held:
             maillog.held(claim, reason)
         for claim, disposition in decided:
-            _log(claim, disposition)
+            if claim.delivery.id in lost:
+                maillog.held(claim, UNRECORDABLE)
+            else:
+                _log(claim, disposition)
 
     async def _write_when_possible(self, batch: Batch) -> None:
         is_failing = False
@@ -135,7 +139,9 @@ class Recorder:
                 self._owner.store_works()
             return
 
-    async def _write_one_by_one(self, batch: Batch) -> None:
+    async def _write_one_by_one(self, batch: Batch) -> set[DeliveryId]:
+        """Record what can be recorded and hold the others; return those."""
+        lost: set[DeliveryId] = set()
         rest = Batch(away=batch.away, held=batch.held, sites=batch.sites, wake_domains=batch.wake_domains)
         for part in [*(Batch(dispositions=[one]) for one in batch.dispositions), rest]:
             try:
@@ -143,8 +149,10 @@ class Recorder:
             except Exception:  # the same one attempt
                 logger.exception("could not record %s", ", ".join(_ids(part)))
                 if part is not rest:
+                    lost.update(_ids(part))
                     await self._hold(part)
             self._owner.recorded(_ids(part))
+        return lost
 
     async def _hold(self, part: Batch) -> None:
         held = [(disposition.delivery_id, UNRECORDABLE) for disposition in part.dispositions]

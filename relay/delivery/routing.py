@@ -3,11 +3,14 @@
 Deliveries of one message to several domains are handed on together when their look-ups end within half a second of
 the claim, so that domains which share a site share a transaction; a domain that hangs keeps only its own deliveries.
 Look-ups for retries may be half of all that run, so that dead domains never delay new mail. The router caches.
+A look-up that takes longer than half a second is slow. It goes on, but only so many deliveries wait in memory for slow
+ones, first tries and retries apart; the newest beyond that are given back and find the answer when they return.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -19,6 +22,9 @@ from relay.model import Claimed
 MAX_LOOKUPS = 256
 #: How long the routed part of a message waits for its other domains.
 PATIENCE = 0.5
+#: Deliveries of a kind (first tries, retries) that wait in memory for slow look-ups.
+MAX_WAITING = 250
+_SLOW_AFTER = 0.5
 
 
 class Routed(NamedTuple):
@@ -26,6 +32,7 @@ class Routed(NamedTuple):
 
     claim: Claimed
     route: Route
+    waited: float = 0.0  #: seconds since it was claimed
 
 
 class _Key(NamedTuple):
@@ -36,10 +43,11 @@ class _Key(NamedTuple):
 class _Bundle:
     """The deliveries of one message within one claim, and the domains still looked up."""
 
-    __slots__ = ("is_late", "missing", "ready", "timer")
+    __slots__ = ("is_late", "missing", "ready", "since", "timer")
 
-    def __init__(self, missing: dict[_Key, list[Claimed]]) -> None:
+    def __init__(self, missing: dict[_Key, list[Claimed]], *, since: float) -> None:
         self.missing = missing
+        self.since = since
         self.ready: list[Routed] = []
         self.is_late = False
         self.timer: asyncio.TimerHandle | None = None
@@ -55,15 +63,21 @@ class Routing:
         tasks: asyncio.TaskGroup,
         routed: Callable[[list[Routed]], None],
         failed: Callable[[list[Claimed], Exception], None],
+        crowded_out: Callable[[list[Claimed]], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._router = router
         self._tasks = tasks
         self._routed = routed
         self._failed = failed
+        self._crowded_out = crowded_out
+        self._monotonic = monotonic
         self._bundles: dict[_Key, list[_Bundle]] = {}  #: by what they wait for
         self._fresh: deque[_Key] = deque()
         self._due: deque[_Key] = deque()
         self._running: dict[_Key, asyncio.Task[None]] = {}
+        self._doubts: dict[_Key, asyncio.TimerHandle] = {}
+        self._slow: dict[_Key, None] = {}  #: in the order in which they became slow
         self._running_due = 0
 
     def add(self, claims: Sequence[Claimed]) -> None:
@@ -73,13 +87,17 @@ class Routing:
             key = _Key(claim.delivery.domain, claim.message.app)
             by_message.setdefault(claim.message.id, {}).setdefault(key, []).append(claim)
         for missing in by_message.values():
-            self._add_bundle(_Bundle(missing))
+            self._add_bundle(_Bundle(missing, since=self._monotonic()))
         self._run_more()
+        self._make_room()
 
     def stop(self) -> list[Claimed]:
         """End all look-ups; return the deliveries that waited."""
         for task in self._running.values():
             task.cancel()
+        for doubt in self._doubts.values():
+            doubt.cancel()
+        self._slow.clear()
         bundles = {id(bundle): bundle for waiting in self._bundles.values() for bundle in waiting}
         left: list[Claimed] = []
         for bundle in bundles.values():
@@ -98,9 +116,36 @@ class Routing:
                 self._bundles[key] = []
                 is_fresh = any(claim.delivery.attempts == 0 for claim in claims)
                 (self._fresh if is_fresh else self._due).append(key)
+                self._doubts[key] = asyncio.get_running_loop().call_later(_SLOW_AFTER, self._is_slow, key)
             self._bundles[key].append(bundle)
         if len(bundle.missing) > 1:
             bundle.timer = asyncio.get_running_loop().call_later(PATIENCE, self._hand_on_late, bundle)
+
+    def _is_slow(self, key: _Key) -> None:
+        self._slow[key] = None
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Give back what waits for slow look-ups beyond the room."""
+        counts = {True: 0, False: 0}
+        for key in self._slow:
+            staying = []
+            for bundle in self._bundles[key]:
+                claims = bundle.missing[key]
+                is_fresh = claims[0].delivery.attempts == 0
+                if counts[is_fresh] + len(claims) <= MAX_WAITING:
+                    counts[is_fresh] += len(claims)
+                    staying.append(bundle)
+                else:
+                    self._crowded_out(bundle.missing.pop(key))
+                    if not bundle.missing:
+                        self._hand_on(bundle)
+            self._bundles[key] = staying
+
+    def _end_doubt(self, key: _Key) -> None:
+        self._slow.pop(key, None)
+        if (doubt := self._doubts.pop(key, None)) is not None:
+            doubt.cancel()
 
     def _hand_on_late(self, bundle: _Bundle) -> None:
         bundle.is_late = True
@@ -137,12 +182,15 @@ class Routing:
             self._run_more()
 
     def _resolve(self, key: _Key, route: Route) -> None:
+        self._end_doubt(key)
         for bundle in self._bundles.pop(key, []):
-            bundle.ready += [Routed(claim, route) for claim in bundle.missing.pop(key)]
+            waited = self._monotonic() - bundle.since
+            bundle.ready += [Routed(claim, route, waited) for claim in bundle.missing.pop(key)]
             if not bundle.missing or bundle.is_late:
                 self._hand_on(bundle)
 
     def _fail(self, key: _Key, error: Exception) -> None:
+        self._end_doubt(key)
         for bundle in self._bundles.pop(key, []):
             self._failed(bundle.missing.pop(key), error)
             if not bundle.missing:

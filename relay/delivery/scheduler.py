@@ -193,7 +193,12 @@ class Scheduler:
         )
         self._dispatch.use(self._pool)
         self._routing = Routing(
-            self._router, tasks=tasks, routed=self._dispatch.routed, failed=self._dispatch.failed_claims
+            self._router,
+            tasks=tasks,
+            routed=self._dispatch.routed,
+            failed=self._dispatch.failed_claims,
+            crowded_out=self._dispatch.look_up_later,
+            monotonic=self._monotonic,
         )
 
     async def _open(self) -> None:

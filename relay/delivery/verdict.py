@@ -18,6 +18,9 @@ from relay.model import Attempt, Category, Claimed, Delivery, DeliveryId, Dispos
 
 _UNREACHED = frozenset({Stage.CONNECT, Stage.EHLO})
 
+#: How replies were read, by reply and whether the sender wrote to himself.
+Outcomes = dict[tuple[Reply, bool], Outcome]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
@@ -49,7 +52,7 @@ class Judge:
         """Decide for every recipient of a transaction that some host answered, or none did."""
         now = self.clock()
         verdict = Verdict()
-        outcomes: dict[Reply, Outcome] = {}  # replies to several recipients are often one and the same
+        outcomes: Outcomes = {}  # replies to several recipients are often one and the same
         is_any_taken = False
         troubles: list[Trouble] = []
         splits = self._splits(transaction)
@@ -65,7 +68,7 @@ class Judge:
             elif reply is not None and fate.slows_site(reply, outcome):
                 troubles.append(Trouble(category=outcome.category, reply=reply.text))
         if not is_any_taken and not verdict.rest:
-            verdict.trouble = self._unreached(transaction, outcomes) or (troubles[-1] if troubles else None)
+            verdict.trouble = _unreached(transaction, verdict) or (troubles[-1] if troubles else None)
         return verdict
 
     def judge_no_route(self, claim: Claimed, route: Route, *, is_nxdomain_believed: bool) -> Disposition:
@@ -75,7 +78,7 @@ class Judge:
             raise ValueError(f"the route of {claim.delivery.domain} has neither hosts nor a failure")
         now = self.clock()
         is_doubted = route.is_nxdomain and not is_nxdomain_believed
-        outcome = fate.NXDOMAIN_DOUBTED if is_doubted else self.classify(reply)
+        outcome = fate.NXDOMAIN_DOUBTED if is_doubted else self._outcome(reply, claim, {})
         row = Attempt(
             delivery_id=claim.delivery.id,
             number=claim.delivery.attempts + 1,
@@ -112,9 +115,7 @@ class Judge:
         refused = {key for key, reply in last.items() if fate.is_too_many_recipients(reply)}
         return refused if len(refused) < len(last) else set[DeliveryId]()
 
-    def _decide(
-        self, transaction: Transaction, claim: Claimed, outcomes: dict[Reply, Outcome], *, now: datetime
-    ) -> Disposition:
+    def _decide(self, transaction: Transaction, claim: Claimed, outcomes: Outcomes, *, now: datetime) -> Disposition:
         delivery = claim.delivery
         replies = []
         rows = []
@@ -124,13 +125,13 @@ class Judge:
             if reply is None:
                 continue
             replies.append(reply)
-            rows.append(self._row(delivery, result, reply, self._outcome(reply, outcomes), transaction.route))
+            rows.append(self._row(delivery, result, reply, self._outcome(reply, claim, outcomes), transaction.route))
             is_unknown = is_unknown or (result.is_unknown and reply.code is None)
         reply = fate.deciding_reply(replies)
         return fate.decide(
             delivery,
             reply,
-            outcome=self._outcome(reply, outcomes),
+            outcome=self._outcome(reply, claim, outcomes),
             rows=tuple(rows),
             plan=self.plan,
             now=now,
@@ -160,21 +161,25 @@ class Judge:
             reused=result.is_reused,
         )
 
-    def _outcome(self, reply: Reply, outcomes: dict[Reply, Outcome]) -> Outcome | None:
+    def _outcome(self, reply: Reply, claim: Claimed, outcomes: Outcomes) -> Outcome | None:
         if reply.is_positive:
             return None
-        outcome = outcomes.get(reply)
+        sender, recipient = claim.message.mail_from, claim.delivery.address
+        key = (reply, sender.lower() == recipient.lower())  # all that the recipient changes in the reading
+        outcome = outcomes.get(key)
         if outcome is None:
-            outcome = outcomes[reply] = self.classify(reply)
+            outcome = outcomes[key] = self.classify(reply, sender=sender, recipient=recipient)
         return outcome
 
-    def _unreached(self, transaction: Transaction, outcomes: dict[Reply, Outcome]) -> Trouble | None:
-        """Tell whether every host failed at connect, greeting or EHLO."""
-        tried = transaction.results[transaction.earlier :]
-        if not all(result.is_host_failure for result in tried):
-            return None
-        replies = [reply for result in tried for reply in result.replies.values()]
-        if not replies or any(reply.stage not in _UNREACHED for reply in replies):
-            return None
-        outcome = self._outcome(replies[-1], outcomes)
-        return Trouble(category=outcome.category if outcome else Category.NETWORK, reply=replies[-1].text)
+
+def _unreached(transaction: Transaction, verdict: Verdict) -> Trouble | None:
+    """Tell whether every host failed at connect, greeting or EHLO, and at least one of them was asked at all."""
+    tried = transaction.results[transaction.earlier :]
+    if not all(result.is_host_failure for result in tried) or not any(result.was_asked for result in tried):
+        return None
+    replies = [reply for result in tried for reply in result.replies.values()]
+    if not replies or any(reply.stage not in _UNREACHED for reply in replies):
+        return None
+    rows = verdict.decided[-1][1].attempt_rows if verdict.decided else ()
+    outcome = next((row.outcome for row in rows if row.reply is replies[-1]), None)
+    return Trouble(category=outcome.category if outcome else Category.NETWORK, reply=replies[-1].text)

@@ -37,7 +37,7 @@ def refusal(code: int | None, *, stage: Stage = Stage.RCPT, enhanced: str | None
     return Reply(stage=stage, code=code, enhanced=enhanced, text=text)
 
 
-def read_by_word(reply: Reply) -> Outcome:
+def read_by_word(reply: Reply, *, sender: str = "", recipient: str = "") -> Outcome:
     """Classify by the category's name in the text, so that a test says what a reply means."""
     first = reply.text.split(" ", maxsplit=1)[0]
     category = Category(first) if first in set(Category) else Category.UNKNOWN
@@ -80,6 +80,7 @@ class Behaviour:
     connect_gate: asyncio.Event | None = None
     is_stale: bool = False  #: reused connections turn out dead at MAIL
     max_sessions: int | None = None  #: more are refused with 421
+    is_asked: bool = True  #: False: the relay itself refuses to connect there
 
 
 @dataclass
@@ -135,6 +136,7 @@ class World:
                 took=timedelta(0),
                 replies={NO_RECIPIENT: failure},
                 is_host_failure=True,
+                was_asked=behaviour.is_asked,
             )
         self.open_sessions += 1
         self.most_sessions = max(self.most_sessions, self.open_sessions)

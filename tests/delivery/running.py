@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from relay.delivery.fate import Classify
 from relay.delivery.scheduler import Scheduler
-from relay.model import Delivery, Reply, Submission
+from relay.model import Delivery, Submission
 from relay.settings import Config
 from relay.status import OPEN, Status
 from relay.store import rows, spool
@@ -109,7 +110,7 @@ def play(
     world: World | None = None,
     settings: Config | None = None,
     before: Callable[[EngineStore], None] | None = None,
-    classify: Callable[[Reply], Any] = read_by_word,
+    classify: Classify = read_by_word,
     owner: str = "node-1",
     is_alone: bool = True,
     grace: timedelta = timedelta(seconds=2),
@@ -136,7 +137,7 @@ async def started(
     world: World,
     *,
     settings: Config | None = None,
-    classify: Callable[[Reply], Any] = read_by_word,
+    classify: Classify = read_by_word,
     owner: str = "node-1",
     is_alone: bool = True,
     grace: timedelta = timedelta(seconds=2),

@@ -134,7 +134,7 @@ def test_equal_hosts_are_shuffled_and_the_site_stays_the_same() -> None:
             False,
             "alias of an alias",
         ),
-        ({("guest.example", "MX"): ["5 mxa.test."]}, 550, "5.4.4", False, "mxa.test has no address"),
+        ({("guest.example", "MX"): ["5 mxa.test."]}, 550, "5.4.4", True, "mxa.test has no address"),
         ({("guest.example", "MX"): ["5 127.0.0.1."]}, 550, "5.4.4", False, "where a host name belongs"),
         (
             {("guest.example", "MX"): ["5 mxa.test.", "9 mxb.test."], ("mxb.test", "A"): "servfail"},
@@ -318,10 +318,11 @@ def test_the_policy_for_tls_comes_with_the_route() -> None:
     assert route_of(zone, config=smart).tls is TlsMode.MAY
 
 
-def test_an_unresolvable_smarthost_is_a_failure_with_its_site() -> None:
+def test_an_unresolvable_smarthost_is_a_temporary_failure_with_its_site() -> None:
     route = route_of({}, config=settings(smarthost="smart.test:587"))
     assert route.failure is not None
-    assert (route.failure.enhanced, route.site, route.is_smarthost) == ("5.4.4", "smart.test:587", True)
+    assert (route.failure.code, route.failure.enhanced) == (None, "4.4.4")
+    assert (route.site, route.is_smarthost) == ("smart.test:587", True)
 
 
 def test_equal_questions_at_one_time_are_one_look_up_and_a_cancelled_caller_does_not_stop_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from relay.delivery import fate
 from relay.delivery.fate import RetryPlan
 from relay.delivery.nxdomain import WINDOW, NxdomainWatch
-from relay.model import Blame, Category, Disposition, Outcome, Reply, ReplyClass, Stage
+from relay.model import Blame, Category, Delivery, Disposition, Outcome, Reply, ReplyClass, Stage
 from relay.status import Status
 from tests.delivery.fake_sites import OK, START, refusal, submission
 
@@ -180,3 +181,39 @@ def test_one_missing_domain_asked_often_is_one_and_old_ones_are_forgotten() -> N
     for number in range(9):
         healed.note(f"gone{number}.example", is_missing=False, now=START)
     assert not healed.is_epidemic(START)
+
+
+def failing(category: Category | None, blame: Blame | None) -> Delivery:
+    return replace(submission(["anna@guest.example"]).deliveries[0], category=category, blame=blame, attempts=1)
+
+
+@pytest.mark.parametrize(
+    ("sites", "last", "want"),
+    [
+        (Category.NETWORK, (Category.MAILBOX_FULL, Blame.RECIPIENT), (Category.NETWORK, Blame.THEIR_SERVER)),
+        (Category.RATE_LIMITED, (None, None), (Category.RATE_LIMITED, Blame.US)),
+        (Category.PROTOCOL_ERROR, (Category.NETWORK, Blame.THEIR_SERVER), (Category.PROTOCOL_ERROR, Blame.US)),
+        (None, (Category.MAILBOX_FULL, Blame.RECIPIENT), (Category.MAILBOX_FULL, Blame.RECIPIENT)),
+        (Category.EXPIRED, (Category.SPAM_CONTENT, Blame.MESSAGE), (Category.EXPIRED, Blame.MESSAGE)),
+        (None, (None, None), (Category.EXPIRED, Blame.THEIR_SERVER)),
+    ],
+)
+def test_time_that_ran_out_is_blamed_on_what_used_it_up(
+    sites: Category | None, last: tuple[Category | None, Blame | None], want: tuple[Category, Blame]
+) -> None:
+    end = fate.expired(failing(*last), category=sites, text="", now=START)
+    assert end.outcome is not None
+    assert (end.outcome.category, end.outcome.blame) == want
+
+
+def test_a_reply_that_says_expired_keeps_the_blame_of_the_reply_before() -> None:
+    got = fate.decide(
+        failing(Category.SPAM_CONTENT, Blame.MESSAGE),
+        refusal(554, enhanced="5.4.7"),
+        outcome=outcome(Category.EXPIRED),
+        rows=(),
+        plan=PLAN,
+        now=START,
+    )
+    assert got.outcome is not None
+    assert got.outcome.blame is Blame.MESSAGE

@@ -132,7 +132,7 @@ def test_a_poison_message_is_held_and_others_go_on(tmp_path: Path) -> None:
     made = world("guest", "poison")
     made.host("mx.poison").replies = lambda e: {d.address: refusal(550, text="poison") for d in e.deliveries}
 
-    def classify(reply: Reply) -> Outcome:
+    def classify(reply: Reply, *, sender: str = "", recipient: str = "") -> Outcome:
         if reply.text == "poison":
             raise RecursionError("too deep")
         return read_by_word(reply)

@@ -165,7 +165,11 @@ def test_one_lookup_serves_all_who_wait_for_a_domain_and_a_fault_hits_only_its_o
         router.gates["a.example"] = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             routing = Routing(
-                router, tasks=tasks, routed=found.append, failed=lambda those, error: failed.extend(those)
+                router,
+                tasks=tasks,
+                routed=found.append,
+                failed=lambda those, error: failed.extend(those),
+                crowded_out=failed.extend,
             )
             first, second = claims("a.example"), claims("a.example", "b.example")
             routing.add([*first, *second, *claims("broken.example")])
@@ -187,7 +191,9 @@ def test_lookups_for_retries_leave_half_of_all_to_new_mail() -> None:
             router.gates[f"dead{number}.example"] = gate
         found: list[list[Routed]] = []
         async with asyncio.TaskGroup() as tasks:
-            routing = Routing(router, tasks=tasks, routed=found.append, failed=lambda *_: None)
+            routing = Routing(
+                router, tasks=tasks, routed=found.append, failed=lambda *_: None, crowded_out=lambda _: None
+            )
             for domain in list(router.gates):
                 routing.add(claims(domain, attempts=1))
             await asyncio.sleep(0.01)

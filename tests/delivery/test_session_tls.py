@@ -189,3 +189,26 @@ def test_implicit_tls_needs_a_valid_certificate(name: str, authority: Authority,
 def test_a_missing_authority_file_is_an_error_at_start(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         TlsContexts.build(ca_file=tmp_path / "none.pem")
+
+
+def test_a_server_whose_tls_is_broken_is_asked_for_it_once(contexts: TlsContexts, authority: Authority) -> None:
+    script, tls = server_of_temper("handshake broken", authority)
+
+    async def scene() -> tuple[list[str], list[str]]:
+        async with serving(script, tls=tls) as peer:
+            connecting = connector(contexts=contexts, timeouts=IMPATIENT)
+            decisions = []
+            for _ in range(2):
+                session = await connecting.connect(host(peer.port), tls=MAY)
+                assert isinstance(session, SmtpSession)
+                decisions.append((await session.deliver(envelope())).tls_decision or "")
+                session.abort()
+            strict = await connecting.connect(host(peer.port), tls=ENCRYPT)  # what is required is tried every time
+            assert isinstance(strict, HostResult)
+            return decisions, peer.commands
+
+    decisions, commands = asyncio.run(scene())
+    assert decisions[0].endswith("tried again without TLS")
+    assert decisions[1].startswith("clear text: the TLS handshake failed")
+    assert decisions[1].endswith("a while ago")
+    assert commands.count("STARTTLS") == 2
