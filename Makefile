@@ -18,7 +18,7 @@ help:
 	@echo "make lint       format check, lint and types alone"
 	@echo "make format     put the code into form"
 	@echo "make bench      compare with Postfix on this machine (a few minutes)"
-	@echo "make kill-test  1,000 kills under load, none of them may lose a message (about an hour)"
+	@echo "make kill-test  1,000 kills under load and 200 power cuts, none may lose a message (about half an hour)"
 	@echo "make lock       renew the lock files (needs uv); make lock UPGRADE=--upgrade takes newer versions"
 	@echo "make clean      remove .venv and all caches"
 
@@ -61,7 +61,8 @@ bench: $(DEV_STAMP)
 	$(BIN)/python -m bench $(BENCH)
 
 kill-test: $(DEV_STAMP)
-	WAYBILL_KILLS=1000 $(BIN)/python -m pytest -m slow --timeout=0 tests/scenarios
+	WAYBILL_KILLS=1000 WAYBILL_POINTS=all WAYBILL_CUTS=200 $(BIN)/python -m pytest -rP \
+	  tests/scenarios/test_kills.py tests/scenarios/test_kill_points.py tests/scenarios/test_power_cut.py
 
 lock:
 	@command -v uv >/dev/null || { echo "make lock needs uv, see its own installation page"; exit 1; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 import types
 import typing
@@ -16,10 +17,13 @@ from pydantic import BaseModel
 from relay.cli.main import COMMANDS, cli
 from relay.config import defaults, load, load_text
 from relay.settings import Config
+from relay.status import TRANSITIONS, Status
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = (ROOT / "config.example.toml").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+ARCHITECTURE_FILE = ROOT / "docs" / "architecture.md"
+STATES = re.compile(r"(?<=python -m tests.test_docs --write -->\n).*?(?=<!-- /states -->)", re.S)
 
 #: "# text" is explanation, "#key = value" a setting that is switched off.
 SWITCHED_OFF = re.compile(r"^#(?! |$)", re.MULTILINE)
@@ -124,3 +128,49 @@ def test_every_command_and_option_explains_itself(name: str, command: click.Comm
 
 def test_the_help_of_the_group_lists_what_it_can_run() -> None:
     assert [name.removeprefix("waybill ") for name, _ in commands(cli) if name.count(" ") == 1] == list(COMMANDS)
+
+
+def states_section() -> str:
+    """Draw the table of relay/status.py: one letter for each reason, the arrows that have it, and what it says."""
+    letters: dict[str, str] = {}
+    arrows = ["    [*] --> queued", "    [*] --> suppressed"]
+    steps: dict[str, list[str]] = {}
+    for (old, new), reason in TRANSITIONS.items():
+        letter = letters.setdefault(reason, chr(ord("a") + len(letters)))
+        arrows.append(f"    {old} --> {new}: {letter}")
+        steps.setdefault(letter, []).append(f"{old} → {new}")
+    rows = [f"| {letter} | {reason} | {', '.join(steps[letter])} |" for reason, letter in letters.items()]
+    diagram = ["```mermaid", "stateDiagram-v2", *arrows, "```"]
+    return "\n".join([*diagram, "", "| | why | steps |", "|---|---|---|", *rows, ""])
+
+
+def test_the_diagram_of_the_states_is_current() -> None:
+    found = STATES.search(ARCHITECTURE_FILE.read_text(encoding="utf-8"))
+    assert found is not None
+    assert found[0] == states_section(), "run: python -m tests.test_docs --write"
+
+
+def test_every_reason_of_a_step_has_a_letter() -> None:
+    assert len(set(TRANSITIONS.values())) <= 26
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_status_is_explained_to_the_operator(status: Status) -> None:
+    assert re.search(rf"^\| `{status}` \| \S.*\| \S", OPERATIONS, re.M)
+
+
+def test_every_symptom_names_a_command_that_exists() -> None:
+    table = OPERATIONS.partition("## Mail is stuck")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 12
+    assert [row for row in rows if "`" not in row] == []
+
+
+def write() -> None:
+    """Put the generated passage into the document."""
+    text = ARCHITECTURE_FILE.read_text(encoding="utf-8")
+    ARCHITECTURE_FILE.write_text(STATES.sub(lambda _: states_section(), text), encoding="utf-8")
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
+    write()
