@@ -8,14 +8,15 @@ the relay: a message without a 250 is no promise.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import smtplib
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Promise:
     message_id: str  #: the Message-ID header, which the relay keeps
     relay_id: str  #: from "queued as …"
     to: str
+    sha256: str = ""  #: of the content as it was handed in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +51,30 @@ class Reconciliation:
 class LedgerClient:
     """Sends messages in several threads, and keeps the promises it was given."""
 
-    def __init__(self, address: HostPort, path: Path, *, domain: str = "guest.example", size: int = 1024) -> None:
-        self._address, self._domain, self._size = address, domain, size
+    def __init__(
+        self,
+        address: HostPort,
+        path: Path,
+        *,
+        domain: str = "guest.example",
+        domains: Sequence[str] = (),
+        size: int = 1024,
+        pause: float = 0.0,
+    ) -> None:
+        """`domains` are taken in turn, else all goes to `domain`; `pause`: seconds each session waits between mails."""
+        self._address, self._domains, self._size, self._pause = address, tuple(domains) or (domain,), size, pause
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._path = path
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._number = 0
+        self._kept = 0
         self._threads: list[threading.Thread] = []
+
+    @property
+    def promised(self) -> int:
+        """How many promises it has until now."""
+        return self._kept
 
     def start(self, *, sessions: int = 4) -> None:
         """Begin to send, until `stop`."""
@@ -84,6 +102,7 @@ class LedgerClient:
                 with smtplib.SMTP(self._address.host, self._address.port, timeout=10) as client:
                     while not self._stop.is_set():
                         self._send_one(client)
+                        self._stop.wait(self._pause)
             except (OSError, smtplib.SMTPException):
                 self._stop.wait(0.05)  # the relay is down: that is what these tests are about
 
@@ -92,28 +111,36 @@ class LedgerClient:
             self._number += 1
             number = self._number
         message_id = f"<{os.getpid()}.{number}.{os.urandom(4).hex()}@ledger.example>"
-        to = f"guest{number}@{self._domain}"
+        to = f"guest{number}@{self._domains[number % len(self._domains)]}"
         client.ehlo_or_helo_if_needed()
         for code, text in (client.mail("desk@hotel.example"), client.rcpt(to)):
             if code != 250:
                 raise smtplib.SMTPResponseException(code, text)
-        code, text = client.data(self._content(number, message_id=message_id, to=to))
+        content = self._content(number, message_id=message_id, to=to)
+        code, text = client.data(content)
         if code == 250:
             match = re.search(rb"queued as (\S+)", text)
-            self._keep(Promise(message_id=message_id, relay_id=match[1].decode() if match else "", to=to))
+            relay_id = match[1].decode() if match else ""
+            digest = hashlib.sha256(content).hexdigest()
+            self._keep(Promise(message_id=message_id, relay_id=relay_id, to=to, sha256=digest))
 
     def _content(self, number: int, *, message_id: str, to: str) -> bytes:
         head = (
             f"From: Hotel <desk@hotel.example>\r\nTo: <{to}>\r\nSubject: Booking BK-{number:05d}\r\n"
             f"Date: Mon, 02 Feb 2026 10:00:00 +0000\r\nMessage-ID: {message_id}\r\n\r\n"
         ).encode()
-        return head + (b"Thank you for your booking. We look forward to seeing you.\r\n" * (self._size // 60 + 1))
+        # Lines that begin with a dot are doubled on the wire; each mail differs from every other and packs to half.
+        noise = hashlib.shake_256(f"{number}".encode()).hexdigest(self._size // 2)
+        lines = ["Thank you for your booking.", ".", "..two dots", ".one dot"]
+        lines += [noise[start : start + 64] for start in range(0, len(noise), 64)]
+        return head + "".join(f"{line}\r\n" for line in lines).encode()
 
     def _keep(self, promise: Promise) -> None:
-        line = json.dumps({"message_id": promise.message_id, "relay_id": promise.relay_id, "to": promise.to})
+        line = json.dumps(asdict(promise))
         with self._lock:
             os.write(self._file, line.encode() + b"\n")
             os.fsync(self._file)
+            self._kept += 1
 
 
 def read_promises(path: Path) -> list[Promise]:

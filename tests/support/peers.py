@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
@@ -43,6 +44,7 @@ __all__ = [
     "server_context",
     "temper",
     "until",
+    "wait_until",
 ]
 
 T = TypeVar("T")
@@ -57,6 +59,19 @@ async def until(is_true: Callable[[], bool], *, timeout: float = 10.0) -> None:
     async with asyncio.timeout(timeout):
         while not is_true():  # noqa: ASYNC110  what is waited for may change in another thread or process
             await asyncio.sleep(0.002)
+
+
+def wait_until(is_true: Callable[[], bool], *, timeout: float = 60.0, what: Callable[[], str] = str) -> None:
+    """Wait without a loop until something has come true in another process; `what` tells why it has not.
+
+    Raises:
+        TimeoutError: it did not.
+    """
+    end = time.monotonic() + timeout
+    while not is_true():
+        if time.monotonic() > end:
+            raise TimeoutError(what())
+        time.sleep(0.002)
 
 
 class Background:

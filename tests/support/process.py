@@ -72,9 +72,9 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 @contextmanager
-def running(config: ConfigFile, *, command: str = "serve") -> Iterator[Node]:
+def running(config: ConfigFile, *, command: str = "serve", argv: Sequence[str] = ()) -> Iterator[Node]:
     """Run a relay until the block ends; it takes mail when the block begins (`deliver` has nothing to listen on)."""
-    with Node(config.path, command=command) as node:
+    with Node(config.path, command=command, argv=argv) as node:
         if command in ("serve", "intake"):
             node.wait_greeting(config.smtp)
         yield node
