@@ -42,6 +42,10 @@ def new_id() -> str:
     return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
 
 
+#: Why mail of an app with mode = "hold" is held; other reasons are what a person wrote, or a pause.
+APP_HOLD = "hold: app is in hold mode"
+
+
 class Stage(StrEnum):
     """How far the conversation had come when the reply (or silence) arrived."""
 
@@ -205,6 +209,11 @@ class Delivery:
     by: str | None = None  #: who asked for the resend
     is_unknown: bool = False  #: an earlier attempt ended with its outcome unknown, so a copy may exist
     marks: tuple[str, ...] = ()
+
+    @property
+    def is_being_tried(self) -> bool:
+        """Tell whether a delivery process has it now; `next_at` is then no time for people."""
+        return self.lease_owner is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,18 @@
 """What intake needs from the rest of the relay, and its real form over the store.
 
 A submission is accepted when `accept` has returned: then it is on disk and 250 may be said. Refusals are worth keeping
-but never worth waiting for: they are gathered, written together within a second, and dropped (with a count in the log)
-when more than a few thousand wait.
+but never worth waiting for: they are gathered and written together within a second, or when the store works again. They
+are dropped (with a count in the log) when more than a few thousand wait, or after a thousand of one client in a minute,
+so that a stranger cannot fill the disk with them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from relay.errors import StoreError
@@ -19,6 +22,7 @@ from relay.store.protocols import Store, Tx
 log = logging.getLogger("relay.intake")
 
 _MAX_WAITING = 5000
+_MAX_OF_ONE = 1000  # of one client in a minute
 _GATHER = 0.5  # seconds refusals are gathered before they are written
 
 
@@ -53,7 +57,10 @@ class StoreAcceptor:
         self._wake = wake
         self._is_waking = False
         self._waiting: list[Refusal] = []
+        self._minute: datetime | None = None
+        self._of_client: Counter[str] = Counter()  #: refusals in this minute
         self._dropped = 0
+        self._is_failing = False
         self._has_refusals = asyncio.Event()
 
     @property
@@ -75,7 +82,11 @@ class StoreAcceptor:
 
     def refuse(self, refusal: Refusal) -> None:
         """Queue the refusal for `run`."""
-        if len(self._waiting) >= _MAX_WAITING:
+        minute = refusal.at.replace(second=0, microsecond=0)
+        if minute != self._minute:
+            self._minute, self._of_client = minute, Counter()
+        self._of_client[refusal.client_ip] += 1
+        if len(self._waiting) >= _MAX_WAITING or self._of_client[refusal.client_ip] > _MAX_OF_ONE:
             self._dropped += 1
             return
         self._waiting.append(refusal)
@@ -103,4 +114,10 @@ class StoreAcceptor:
         try:
             await self._store.write(lambda tx: self._refuse(tx, batch))
         except StoreError as error:
-            log.warning("refusals not kept: %d: %s", len(batch), error)
+            if not self._is_failing:
+                log.warning("refusals wait for the store: %s", error)
+            self._is_failing = True
+            self._waiting = (batch + self._waiting)[:_MAX_WAITING]
+            self._has_refusals.set()
+        else:
+            self._is_failing = False

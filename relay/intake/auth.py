@@ -21,6 +21,7 @@ import re
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from relay.config import read_secret
 from relay.errors import ConfigError
@@ -133,6 +134,11 @@ class Failures:
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
         self._by_ip: OrderedDict[str, deque[float]] = OrderedDict()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def turn(self, ip: str) -> asyncio.Lock:
+        """Give what a client holds while its password is checked: one at a time, so that guesses are all counted."""
+        return self._turns.setdefault(ip, asyncio.Lock())
 
     def is_blocked(self, ip: str, *, now: float) -> bool:
         """Tell whether this client has to wait before it may try again."""

@@ -115,8 +115,11 @@ async def starttls(smtp: RelaySMTP, argument: str) -> None:
         raise Refused(502, "5.5.1", "not offered here", reason="bad_command")
     try:
         await smtp.secure()
-    except SSLError as error:
-        raise ConnectionResetError(f"TLS handshake failed: {error.reason}") from error
+    except (SSLError, ConnectionError) as error:
+        # The client hears nothing any more; whoever wonders why the old app sends nothing finds it among the refusals.
+        smtp.abort()
+        why = getattr(error, "reason", None) or "the client hung up"
+        raise Refused(421, "4.7.0", f"no TLS connection came about: {why}", reason="tls_failed") from error
 
 
 def count_idle(smtp: RelaySMTP) -> None:

@@ -54,6 +54,10 @@ def _check_state(smtp: RelaySMTP) -> None:
         raise Refused(538, "5.7.11", "use STARTTLS first; passwords are not taken in clear", reason="auth_failed")
     if not smtp.reception.policy.has_logins:
         raise Refused(502, "5.5.1", "no logins are set up here", reason="bad_command")
+    _check_failures(smtp)
+
+
+def _check_failures(smtp: RelaySMTP) -> None:
     if smtp.reception.failures.is_blocked(smtp.client_ip, now=smtp.loop.time()):
         raise Refused(421, "4.7.0", "too many failed logins, try again later", reason="auth_failed")
 
@@ -102,12 +106,14 @@ def _text(raw: bytes) -> str:
 async def _check(smtp: RelaySMTP, user: str, password: bytes) -> None:
     reception = smtp.reception
     smtp.pause_timer()
-    is_right = await reception.authenticator.check(user, password)
-    is_right = is_right and reception.policy.may_log_in(
-        user, listener=smtp.port.listener.address, client_ip=smtp.client_ip
-    )
+    async with reception.failures.turn(smtp.client_ip):
+        _check_failures(smtp)  # again: other connections of this client may have failed since AUTH came
+        is_right = await reception.authenticator.check(user, password)
+        is_right = is_right and reception.policy.may_log_in(
+            user, listener=smtp.port.listener.address, client_ip=smtp.client_ip
+        )
+        delay = 0.0 if is_right else reception.failures.record(smtp.client_ip, now=smtp.loop.time())
     if not is_right:
-        delay = reception.failures.record(smtp.client_ip, now=smtp.loop.time())
         smtp.auth_failure_count += 1
         await reception.sleep(delay)
         if smtp.auth_failure_count >= _MAX_FAILURES:

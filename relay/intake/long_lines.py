@@ -74,7 +74,7 @@ class _Wrapper:
         if match is None:
             return body
         delimiter = b"--" + (match[1] or match[2])
-        pieces = (b"\r\n" + body).split(b"\r\n" + delimiter)
+        pieces = (b"\r\n" + body).split(b"\r\n" + delimiter, _MAX_PARTS + 1)
         if len(pieces) > _MAX_PARTS:
             return body
         for index, piece in enumerate(pieces[1:], 1):

@@ -22,9 +22,11 @@ _MAX_SCRIPT = 128 * 1024
 _MAX_NODES = 2000
 _NUMBER_KEYS = ("reservationNumber", "reservationId", "confirmationNumber")
 _START_KEYS = ("checkinTime", "checkinDate", "startTime", "startDate", "departureTime")
-_ITEM = re.compile(
-    r"<[a-z0-9]{1,10}\s([^<>]*)itemprop\s*=\s*[\"']?(reservationNumber|reservationId|checkinTime|checkinDate"
-    r"|startTime|startDate|underName|name)\b([^<>]*)>([^<]{0,300})",
+# Two steps, tag and then property: in one expression, every property of an endless tag would cost the tag's length.
+_TAG = re.compile(r"<[a-z0-9]{1,10}\s([^<>]*)>([^<]{0,300})", re.IGNORECASE)
+_PROPERTY = re.compile(
+    r"itemprop\s*=\s*[\"']?(reservationNumber|reservationId|checkinTime|checkinDate"
+    r"|startTime|startDate|underName|name)\b",
     re.IGNORECASE,
 )
 _CONTENT = re.compile(r"(?:content|datetime|value)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
@@ -92,11 +94,14 @@ def _nodes(data: object) -> Iterator[dict[str, object]]:
 def _in_microdata(text: str) -> list[Reference]:
     found: list[Reference] = []
     is_person = False
-    for match in _ITEM.finditer(text):
-        name = match[2].lower()
-        attributes = match[1] + match[3]
+    for tag in _TAG.finditer(text):
+        attributes, content = tag.groups()
+        match = _PROPERTY.search(attributes)
+        if match is None:
+            continue
+        name = match[1].lower()
         given = _CONTENT.search(attributes)
-        value = html.unescape((given[1] or given[2]) if given else match[4]).strip()
+        value = html.unescape((given[1] or given[2]) if given else content).strip()
         if name == "undername":
             is_person = True
         elif name == "name" and is_person:

@@ -45,9 +45,9 @@ class FreeSpace:
     def __call__(self) -> int:
         now = time.monotonic()
         if now - self._asked_at >= 1.0:
-            self._asked_at = now
             status = os.statvfs(self._folder)
             has_inodes = status.f_files == 0 or status.f_favail > 100
+            self._asked_at = now
             self._free = status.f_bavail * status.f_frsize if has_inodes else 0
         return self._free
 
@@ -91,6 +91,7 @@ class Reception:
         self.rates = Rates()
         self.connections = Connections(total=config.intake.max_connections)
         self.memory = Memory(config.intake.memory)
+        self.large_builds = asyncio.Lock()
         self.sessions: WeakSet[RelaySMTP] = WeakSet()
         self.commits: set[asyncio.Task[Refused | None]] = set()
         self.is_stopping = False

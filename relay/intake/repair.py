@@ -41,7 +41,8 @@ from relay.intake.policy import is_unreal_sender
 
 MAX_RECEIVED = 100
 _MAX_OWN_RECEIVED = 3
-_BARE_NEWLINE = re.compile(rb"\r*\n")
+# A run of CRs is looked at from its first one only: from each of them, a run without LF would cost its length squared.
+_NEWLINE = re.compile(rb"(?<!\r)\r*\n")
 _UNSTRUCTURED = frozenset({"subject", "comments", "organization"})
 _ADDRESSED = frozenset({"from", "to", "cc", "reply-to", "sender"})
 _LEADING_BLANKS = re.compile(rb"(?:[ \t]*\r\n){1,20}(?=[!-9;-~]+:)")
@@ -107,7 +108,9 @@ def _newlines(raw: bytes, policy: str, repairs: list[str]) -> bytes:
     if policy == "reject":
         raise Refused(550, "5.6.11", "a line ends without CRLF", reason="bad_content")
     repairs += ["bare_lf"] * has_bare_lf + ["bare_cr"] * has_bare_cr
-    return _BARE_NEWLINE.sub(b"\n", raw).replace(b"\r", b" ").replace(b"\n", b"\r\n")
+    if has_bare_cr:
+        raw = _NEWLINE.sub(b"\n", raw).replace(b"\r", b" ")
+    return raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 def _shape(text: bytes, repairs: list[str]) -> bytes:

@@ -39,7 +39,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 _STRANGERS = re.compile(
     rb"(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT|DELETE|TRACE|PATCH) |SSH-|.* HTTP/[0-9.]+\Z|\x16\x03", re.IGNORECASE
 )
-_RECORDED = frozenset({"connect", "AUTH", "MAIL", "RCPT", "DATA"})
+_RECORDED = frozenset({"connect", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA"})
 
 
 class RelaySMTP(Connection):
@@ -100,6 +100,8 @@ class RelaySMTP(Connection):
 
     async def _converse(self) -> None:
         if self.port.listener.proxy_protocol and not await self._read_proxy():
+            return
+        if not self.client_ip:  # a probe that had gone before we looked: neither client nor trouble
             return
         try:
             self._admit()

@@ -18,7 +18,7 @@ from relay.headers import HeaderBlock, decode_value, message_ids, parse_addresse
 from relay.intake.policy import Policy
 from relay.intake.references import Extractor, Found
 from relay.intake.repair import Origin, Repaired, repair
-from relay.model import Delivery, DeliveryId, Message, MessageId, Submission, new_id
+from relay.model import APP_HOLD, Delivery, DeliveryId, Message, MessageId, Submission, new_id
 from relay.settings import App
 from relay.status import Status
 
@@ -220,7 +220,7 @@ def _delivery(app: App, given: Circumstances, recipient: Recipient, *, name: str
         name=name,
         intended=recipient.address if kind == "redirect" else None,
         next_at=given.at,
-        held="hold: app is in hold mode" if kind == "hold" else None,
+        held=APP_HOLD if kind == "hold" else None,
         notify=recipient.notify,
         orcpt=recipient.orcpt,
     )

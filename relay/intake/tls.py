@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+import tempfile
 import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -108,8 +109,9 @@ def self_signed(folder: Path, *, hostname: str) -> Path:
     if path.exists():
         return path
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    scratch = folder / f".self-signed.{os.getpid()}"
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    # A name of its own each time: a file left behind by a process that was killed here must not stop the next.
+    descriptor, name = tempfile.mkstemp(prefix=".self-signed.", dir=folder)
+    scratch = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(make_certificate(hostname, now=datetime.now(UTC)))

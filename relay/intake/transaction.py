@@ -22,9 +22,10 @@ from relay.headers import clean
 from relay.intake.body import Body, BodyReader
 from relay.intake.parameters import MailParameters, parse_mail, parse_rcpt
 from relay.intake.submission import Circumstances, Recipient, Transaction, Tried, build
-from relay.model import MessageId, new_id
+from relay.model import MessageId, Submission, new_id
 
 if TYPE_CHECKING:
+    from relay.intake.reception import Reception
     from relay.intake.server import RelaySMTP
     from relay.settings import App
 
@@ -98,14 +99,13 @@ def _check_room(smtp: RelaySMTP, app: App, parameters: MailParameters) -> None:
 
 async def rcpt(smtp: RelaySMTP, argument: str) -> None:
     """RCPT TO: add a recipient; one named twice is kept once."""
-    smtp.tried.recipient = None
+    match = _TO.match(argument)
+    smtp.tried.recipient = clean(match[1].strip(" \t<>"), limit=320) if match else None
     transaction = smtp.transaction
     if transaction is None:
         raise Refused(503, "5.5.1", "say MAIL first", reason="bad_command")
-    match = _TO.match(argument)
     if match is None:
         raise Refused(501, "5.5.4", "write RCPT TO:<address>", reason="bad_command")
-    smtp.tried.recipient = clean(match[1].strip(), limit=320)
     path = parse_path(match[1])
     smtp.tried.recipient = clean(path.address, limit=320)
     parameters = parse_rcpt(path.parameters)
@@ -123,8 +123,8 @@ async def rcpt(smtp: RelaySMTP, argument: str) -> None:
 
 async def data(smtp: RelaySMTP, argument: str) -> None:
     """DATA: take the content, commit, say 250."""
-    smtp.tried.recipient = None
     transaction, smtp.transaction = smtp.transaction, None
+    smtp.tried.recipient = _named(transaction) if transaction is not None else None
     try:
         if transaction is None:
             raise Refused(503, "5.5.1", "say MAIL and RCPT first", reason="bad_command")
@@ -144,6 +144,11 @@ async def data(smtp: RelaySMTP, argument: str) -> None:
     finally:
         smtp.idle_count = 0
         smtp.restart_timer()
+
+
+def _named(transaction: Transaction) -> str:
+    """Name the recipients, as far as a refusal of the whole mail keeps them."""
+    return clean(", ".join([recipient.address for recipient in transaction.recipients.values()]), limit=2000)
 
 
 async def _reserve(smtp: RelaySMTP, transaction: Transaction) -> int:
@@ -191,14 +196,13 @@ async def _keep(smtp: RelaySMTP, transaction: Transaction, body: Body) -> None:
         Refused: 552, 452, 451 or what the content deserves.
     """
     reception = smtp.reception
-    content = body.content
-    if content is None:
+    if body.content is None:
         reception.memory.release(body.reserved)
         if body.is_short_of_memory:
             raise Refused(452, "4.3.1", "too many mails at once, try again later", reason="shortage")
         raise Refused(552, "5.3.4", f"at most {transaction.app.limits.size} bytes are taken", reason="too_large")
     circumstances = _circumstances(smtp)
-    commit = smtp.loop.create_task(_commit(smtp, transaction, content, circumstances))
+    commit = smtp.loop.create_task(_commit(smtp, transaction, body, circumstances))
     reception.commits.add(commit)
     commit.add_done_callback(reception.commits.discard)
     commit.add_done_callback(lambda task: reception.memory.release(body.reserved))
@@ -225,16 +229,12 @@ def _circumstances(smtp: RelaySMTP) -> Circumstances:
 
 
 async def _commit(
-    smtp: RelaySMTP, transaction: Transaction, content: bytes, circumstances: Circumstances
+    smtp: RelaySMTP, transaction: Transaction, body: Body, circumstances: Circumstances
 ) -> Refused | None:
     """Make the submission and hand it over; a refusal is the result, since nobody may be there to catch it."""
     reception = smtp.reception
     try:
-        arguments = (transaction, content, circumstances, reception.policy, reception.extractor)
-        if len(content) > _THREAD_ABOVE:
-            submission = await asyncio.to_thread(build, *arguments)
-        else:
-            submission = build(*arguments)
+        submission = await _built(reception, transaction, body, circumstances)
         await reception.acceptor.accept(submission)
     except Refused as refused:
         return refused
@@ -249,6 +249,18 @@ async def _commit(
         return Refused(451, "4.3.0", "internal trouble, try again later", reason="store_trouble")
     maillog.accepted(submission.message, [delivery.address for delivery in submission.deliveries])
     return None
+
+
+async def _built(
+    reception: Reception, transaction: Transaction, body: Body, circumstances: Circumstances
+) -> Submission:
+    """Make the submission; a large one in a thread, one at a time, because each is several copies of its content."""
+    content, body.content = body.content or b"", None  # as it came, it is needed no longer than this
+    arguments = (circumstances, reception.policy, reception.extractor)
+    if len(content) <= _THREAD_ABOVE:
+        return build(transaction, content, *arguments)
+    async with reception.large_builds:
+        return await asyncio.to_thread(build, transaction, content, *arguments)
 
 
 async def bdat(smtp: RelaySMTP, argument: str) -> None:

@@ -6,6 +6,9 @@ The numbers are those of the project's list of bad input (B01 …).
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
+import struct
 import time
 from pathlib import Path
 
@@ -387,6 +390,46 @@ def test_refusals_are_kept_with_who_and_what() -> None:
             )  # fmt: skip
 
     run(main())
+
+
+def test_a_mail_refused_for_its_content_names_its_recipients() -> None:
+    async def main() -> None:
+        async with running() as intake:
+            client = await intake.client()
+            await client.envelope(to="anna@example.com")
+            await client.ask("RCPT TO:<Bob@example.com>")
+            await client.ask("DATA")
+            assert (await client.ask(HEADER + b"NUL\0\r\n.")).startswith("550 5.6.0")
+            assert intake.acceptor.refused[-1].rcpt_to == "anna@example.com, Bob@example.com"
+
+    run(main())
+
+
+def test_recipients_behind_a_refused_sender_are_named() -> None:
+    async def main() -> None:
+        async with running(config(app=[{**LOOPBACK_APP, "from_domains": ["hotel.example"]}])) as intake:
+            client = await intake.client()
+            await client.ask("EHLO app.test")
+            await client.send(b"MAIL FROM:<x@other.example>\r\nRCPT TO:<anna@example.com>\r\n")
+            assert [(await client.reply())[:3] for _ in range(2)] == ["550", "503"]
+            assert intake.acceptor.refused[-1].rcpt_to == "anna@example.com"
+
+    run(main())
+
+
+def test_a_client_that_was_gone_before_we_looked_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with running() as intake:
+            for _ in range(5):
+                with socket.create_connection(("127.0.0.1", intake.port())) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client = await intake.client()
+            assert (await client.ask("QUIT")).startswith("221")
+            assert intake.acceptor.refused == []
+            assert intake.reception.connections.count <= 1
+
+    run(main())
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_a_flood_of_pipelined_commands_is_answered_without_a_deadlock() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import smtplib
 import ssl
@@ -160,6 +161,35 @@ def test_an_ip_with_too_many_failures_is_turned_away_even_with_the_password(tmp_
     run(main())
 
 
+def test_guesses_on_many_connections_at_once_are_counted_like_any(tmp_path: Path) -> None:
+    async def guess(intake: Intake) -> str:
+        client = await intake.client(CLEAR)
+        await client.ask("EHLO a")
+        return (await client.ask(f"AUTH PLAIN {WRONG}"))[:3]
+
+    async def main() -> None:
+        settings = _settings(tmp_path).model_copy(update={"intake": config(intake={"auth_failures": 3}).intake})
+        async with running(settings) as intake:
+            got = await asyncio.gather(*(guess(intake) for _ in range(12)))
+            assert sorted(got) == ["421"] * 9 + ["535"] * 3
+
+    run(main())
+
+
+def test_the_right_password_on_many_connections_at_once_gets_in(tmp_path: Path) -> None:
+    async def log_in(intake: Intake) -> str:
+        client = await intake.client(CLEAR)
+        await client.ask("EHLO a")
+        return (await client.ask(f"AUTH PLAIN {PLAIN}"))[:3]
+
+    async def main() -> None:
+        settings = _settings(tmp_path).model_copy(update={"intake": config(intake={"auth_failures": 3}).intake})
+        async with running(settings) as intake:
+            assert await asyncio.gather(*(log_in(intake) for _ in range(12))) == ["235"] * 12
+
+    run(main())
+
+
 def test_user_with_networks_may_log_in_from_there_only(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(_settings(tmp_path, networks=["192.0.2.0/24"])) as intake:
@@ -195,7 +225,7 @@ def test_starttls_forgets_what_was_said_in_clear(tmp_path: Path) -> None:
     run(main())
 
 
-def test_failed_handshake_ends_the_connection_quietly(tmp_path: Path) -> None:
+def test_failed_handshake_ends_the_connection_and_is_kept(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(_settings(tmp_path)) as intake:
             client = await intake.client(STARTTLS)
@@ -203,6 +233,8 @@ def test_failed_handshake_ends_the_connection_quietly(tmp_path: Path) -> None:
             await client.ask("STARTTLS")
             await client.send(b"this is no TLS\r\n" * 10)
             await client.rest()
+            (refusal,) = intake.acceptor.refused
+            assert (refusal.stage, refusal.reason, refusal.helo) == ("starttls", "tls_failed", "a")
             other = await intake.client(STARTTLS)
             assert (await other.ask("NOOP")).startswith("250")
 

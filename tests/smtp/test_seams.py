@@ -8,8 +8,9 @@ import os
 import ssl
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -143,6 +144,11 @@ def test_own_certificate_is_made_once_and_is_private(tmp_path: Path) -> None:
     assert [child.name for child in path.parent.iterdir()] == ["self-signed.pem"]
 
 
+def test_what_a_killed_process_left_behind_does_not_stop_the_next(tmp_path: Path) -> None:
+    (tmp_path / f".self-signed.{os.getpid()}").touch()  # killed while it made the key, and we got its process id
+    assert self_signed(tmp_path, hostname="relay.test").exists()
+
+
 def test_changed_certificate_is_loaded_and_a_broken_one_is_not(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     path = tmp_path / "both.pem"
@@ -203,6 +209,10 @@ def test_password_file_may_hold_a_hash_or_the_password(tmp_path: Path) -> None:
 def test_free_space_is_that_of_the_disk(tmp_path: Path) -> None:
     status = os.statvfs(tmp_path)
     assert abs(FreeSpace(tmp_path)() - status.f_bavail * status.f_frsize) < 1024**3
+    missing = FreeSpace(tmp_path / "missing")
+    for _ in range(2):  # a disk that cannot be asked is no full disk, the second time no more than the first
+        with pytest.raises(FileNotFoundError):
+            missing()
 
 
 class _Store:
@@ -218,9 +228,9 @@ class _Store:
         return unit(cast(Tx, None))
 
 
-def _refusal(number: int) -> Refusal:
+def _refusal(number: int, *, client: str = "", at: datetime = datetime(2026, 3, 1, tzinfo=UTC)) -> Refusal:
     return Refusal(
-        at=datetime.now(UTC), listener="l", client_ip="i", stage="mail", code=550, enhanced="5.7.1",
+        at=at, listener="l", client_ip=client or f"192.0.2.{number % 200}", stage="mail", code=550, enhanced="5.7.1",
         text=str(number), reason="x",
     )  # fmt: skip
 
@@ -248,6 +258,26 @@ def test_refusals_are_written_together_and_a_flood_is_bounded() -> None:
         acceptor.refuse(_refusal(2))
         await acceptor.flush()
         assert len(written) == 2
+        store.error = None
+        await acceptor.flush()
+        assert [refusal.text for refusal in written[2]] == ["2"], "kept until the store works again"
+
+    run(main())
+
+
+def test_one_client_cannot_fill_the_disk_with_refusals() -> None:
+    async def main() -> None:
+        written: list[Refusal] = []
+        acceptor = StoreAcceptor(
+            cast(Store, _Store()), accept=lambda tx, s: None, refuse=lambda tx, batch: written.extend(batch)
+        )
+        noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        for number in range(3000):
+            acceptor.refuse(_refusal(number, client="203.0.113.9", at=noon))
+        acceptor.refuse(_refusal(1, client="203.0.113.10", at=noon))
+        acceptor.refuse(_refusal(1, client="203.0.113.9", at=noon + timedelta(minutes=1)))
+        await acceptor.flush()
+        assert Counter(refusal.client_ip for refusal in written) == {"203.0.113.9": 1001, "203.0.113.10": 1}
 
     run(main())
 

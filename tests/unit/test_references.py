@@ -227,6 +227,8 @@ def test_broken_expression_is_told_at_once() -> None:
 HOSTILE = [
     b"Content-Type: text/html\r\n\r\nschema.org " + b"<" * 1_000_000,
     b"Content-Type: text/html\r\n\r\nschema.org " + b'<a itemprop="name" ' * 60_000,
+    b"Content-Type: text/html\r\n\r\n<a " + b"itemprop=name " * 70_000,
+    b"Content-Type: text/html\r\n\r\n<a " + b"itemprop=name " * 9_000 + b">" + b"<a " + b"itemprop " * 9_000,
     b"Content-Type: text/html\r\n\r\nschema.org " + b"href=" * 200_000,
     b"Content-Type: text/html\r\n\r\n" + b'<script type="application/ld+json">' * 30_000,
     b'Content-Type: text/html\r\n\r\n<script type="application/ld+json">' + b"[" * 100_000 + b"</script>",

@@ -250,8 +250,10 @@ def test_any_content_gives_crlf_lines_or_a_refusal(raw: bytes, has_header: bool)
         (WHOLE + b"Content-Type: message/rfc822\r\n\r\n") * 1000 + b"x" * 2000,
         WHOLE + b"\r\n" + b"x" * 1_000_000,
         WHOLE + b"\r\n" + b"\r" * 1_000_000 + b"\n",
+        WHOLE + b"\r\n" + b"\r" * 1_000_000 + b"x\r\n",
+        WHOLE + b"\r\n" + b"x" * 2000 + b"\r\n" + (b"\r" * 1000 + b"x\n") * 1000,
     ],
-    ids=["empty lines", "parts", "deep", "rfc822", "one line", "CRs"],
+    ids=["empty lines", "parts", "deep", "rfc822", "one line", "CRs", "CRs before a letter", "runs of CR"],
 )
 def test_hostile_content_takes_bounded_time(mail: bytes) -> None:
     start = time.process_time()
