@@ -21,7 +21,7 @@ from datetime import datetime
 from relay.address import address_key, domain_of, to_a_label, validate
 from relay.answers import Inquiry, why
 from relay.errors import Refused
-from relay.model import Delivery, DeliveryId, Event, Message, Suppression, new_id
+from relay.model import APP_HOLD, Delivery, DeliveryId, Event, Message, Suppression, new_id
 from relay.resend import Freshness, full_copy, is_signed, plain_copy
 from relay.status import Status
 from relay.store import addresses, content, events, log, pauses, queue, spool, suppressions
@@ -121,7 +121,7 @@ def _new_delivery(root: Delivery, *, address: str, form: str, by: str, now: date
         intended=root.intended if is_same else None,
         next_at=now,
         # A test system that holds its mail holds what is resent as well.
-        held=root.held if root.held and root.held.startswith("hold:") else None,
+        held=APP_HOLD if root.held == APP_HOLD else None,
         resend_of=root.id,
         form=form,
         notify=root.notify,
@@ -146,6 +146,7 @@ def _changed_content(raw: bytes, root: Delivery, copy: Delivery, *, hostname: st
 def resend(tx: Tx, plan: Plan) -> Answer:
     """Add the planned deliveries to the queue; those to a blocked address end at once as suppressed."""
     blocked: list[str] = []
+    queued: list[str] = []
     for copy, changed in plan.copies:
         block_on_it = suppressions.active_for(
             tx, address_key(copy.address), domain=copy.domain, app=plan.message.app, now=copy.created_at
@@ -153,16 +154,22 @@ def resend(tx: Tx, plan: Plan) -> Answer:
         if block_on_it is not None:
             copy = replace(copy, status=Status.SUPPRESSED, next_at=None, ended_at=copy.created_at, held=None)
             blocked.append(f"Not sent: {copy.address} is blocked ({describe(block_on_it)}).")
+        else:
+            queued.append(copy.address)
         spool.add_delivery(tx, copy, changed_content=changed)
         _note(tx, copy, kind="resend", text=f"Sent again to {copy.address}{_as_plain(copy.form)}", by=copy.by or "")
         if block_on_it is not None:
             _note(tx, copy, kind="suppressed", text=f"Not sent: blocked ({describe(block_on_it)})", by="")
     ids = tuple(copy.id for copy, _ in plan.copies)
-    if blocked:
-        return Answer(key="blocked", sentence=" ".join(blocked), is_done=False, count=len(ids), deliveries=ids)
-    addresses_shown = ", ".join(copy.address for copy, _ in plan.copies)
-    form = _as_plain(plan.copies[0][0].form)
-    return Answer(key="done", sentence=f"Queued again to {addresses_shown}{form}.", count=len(ids), deliveries=ids)
+    said = [f"Queued again to {', '.join(queued)}{_as_plain(plan.copies[0][0].form)}."] if queued else []
+    sentence = " ".join(blocked + said)
+    return Answer(
+        key="blocked" if blocked else "done",
+        sentence=sentence,
+        is_done=not blocked,
+        count=len(ids),
+        deliveries=ids,
+    )
 
 
 def _note(tx: Tx, copy: Delivery, *, kind: str, text: str, by: str) -> None:
@@ -316,9 +323,14 @@ def hold(tx: Tx, chosen: Selection, *, by: str, now: datetime, note: str = "") -
 
 
 def release(tx: Tx, chosen: Selection, *, by: str, now: datetime) -> Answer:
-    """Let held deliveries go."""
+    """Let held deliveries go; those of an app in hold mode only when the app is named, since they may be tests."""
     count = queue.release(tx, chosen, now=now, by=by)
-    return Answer(key="done", sentence=f"Released: {_deliveries(count)}.", count=count)
+    sentence = f"Released: {_deliveries(count)}."
+    kept = queue.count_of_app_hold(tx, chosen)
+    if kept:
+        stay = "stays" if kept == 1 else "stay"
+        sentence += f" {kept} of an app in hold mode {stay} held; to send real guests its mail, name it with --app."
+    return Answer(key="done", sentence=sentence, count=count)
 
 
 def pause(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from relay.address import address_key
-from relay.model import Delivery, Suppression
+from relay.model import Delivery, Refusal, Suppression
 from relay.status import Status
 from relay.store import addresses, log, refusals, suppressions
 from relay.store.protocols import Tx
@@ -17,6 +17,7 @@ from relay.why import Candidate, Case, Why, answer, deciding, no_record
 
 _ID_LENGTH = 26
 _ROWS = 200  #: more than anyone reads, few enough to be quick
+_REFUSALS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ def why(tx: Tx, question: str, *, now: datetime, give_up_after: timedelta, zone:
     assert found is not None  # the row was read in the same snapshot
     delivery = next(one for one in found.deliveries if one.id == chosen.id)
     blocked, lifted_at = _block_of(tx, delivery, app=found.message.app, now=now)
+    known = addresses.get(tx, address_key(delivery.address)) if blocked is not None else None
     case = Case(
         message=found.message,
         delivery=delivery,
@@ -47,6 +49,8 @@ def why(tx: Tx, question: str, *, now: datetime, give_up_after: timedelta, zone:
         blocked=blocked,
         lifted_at=lifted_at,
         give_up_after=give_up_after,
+        error_count=known.error_count if known else 0,
+        refusals=tuple(_refused(tx, delivery.address, since=found.message.accepted_at)),
     )
     return Inquiry(why=answer(case, zone=zone), rows=tuple(rows))
 
@@ -80,16 +84,27 @@ def _rows_for(tx: Tx, question: str) -> list[log.LogRow]:
         return [row for row in rows if wanted in (row.id, row.message)]
     if "@" in question:
         key = address_key(question)
-        rows = log.search(tx, log.Query(to=key, limit=_ROWS))
-        return [row for row in rows if key in (address_key(row.to), address_key(row.intended or ""))]
+        rows = log.search(tx, log.Query(address=key, limit=_ROWS))
+        if rows:
+            return rows
+        rows = log.search(tx, log.Query(to=key, limit=_ROWS))  # what an app in redirect mode meant for this address
+        return [row for row in rows if key == address_key(row.intended or "")]
     return log.search(tx, log.Query(booking=question, limit=_ROWS)) if question else []
+
+
+def _refused(tx: Tx, address: str, *, since: datetime | None = None) -> list[Refusal]:
+    """Find what intake refused for exactly this address; a refusal may name several."""
+    key = address_key(address)
+    found = [row.refusal for row in refusals.search(tx, to=address, since=since, limit=_ROWS)]
+    return [one for one in found if key in map(address_key, (one.rcpt_to or "").split(", "))][:_REFUSALS]
 
 
 def _no_record(tx: Tx, question: str, *, zone: tzinfo | None) -> Why:
     if "@" in question:
         similar = addresses.similar(tx, address_key(question))
+        refused = _refused(tx, question)
     else:
         near = log.search(tx, log.Query(words=(question,), limit=_ROWS)) if question else []
         similar = list(dict.fromkeys(row.booking or row.to for row in near))[:5]
-    refused = [row.refusal for row in refusals.search(tx, words=(question,), limit=5)] if question else []
+        refused = [row.refusal for row in refusals.search(tx, words=(question,), limit=_REFUSALS)] if question else []
     return no_record(question, refusals=refused, similar=similar, first_at=log.first_at(tx), zone=zone)

@@ -26,6 +26,7 @@ from relay.config import load
 from relay.errors import ConfigError
 from relay.intake.listener import bind
 from relay.settings import Config, Listener
+from relay.store import open_store
 from relay.store.locks import exclusive
 from relay.store.sqlite import needs_single_process
 
@@ -39,6 +40,7 @@ def serve(config: Config, config_path: Path | None) -> int:
 
     Raises:
         StoreLocked: another `serve` runs on this data directory.
+        StoreError: the store cannot be used.
         ConfigError: a listener cannot be opened, or systemd gave a socket that no listener names.
     """
     os.umask(0o077)
@@ -50,6 +52,8 @@ def serve(config: Config, config_path: Path | None) -> int:
             from relay import app  # the whole relay, which the supervisor itself never needs
 
             return app.run_all(config)
+        with open_store(config.store.url, config.base_dir):
+            pass  # a store that cannot be used is told here, once, and not by each child again and again
         with Serving(config, config_path) as serving, _signals() as signals:
             return Supervisor(serving.specs(), reload=serving.reload).run(signals)
 

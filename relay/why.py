@@ -65,6 +65,8 @@ class Case:
     blocked: Suppression | None  #: the block that stands on its address or domain, or that stopped it then
     give_up_after: timedelta
     lifted_at: datetime | None = None  #: when that block ended
+    error_count: int = 0  #: of the address
+    refusals: tuple[Refusal, ...] = ()  #: newer mail to the same address that was not taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,7 @@ def no_record(
 ) -> Why:
     """Answer that nothing was ever handed to us, with what comes nearest."""
     words = render(explain_no_record(query))
-    proof = [f"{_at(one.at, zone)} refused at the door: {_refused(one)}" for one in refusals]
+    proof = [_refused_at(one, zone) for one in refusals]
     proof += [f"Did you mean {one}?" for one in similar]
     proof.append(f"The log begins on {first_at:%Y-%m-%d}." if first_at else "The log is empty.")
     return Why(
@@ -134,9 +136,11 @@ def no_record(
     )
 
 
-def _refused(refusal: Refusal) -> str:
+def _refused_at(refusal: Refusal, zone: tzinfo | None) -> str:
     sender = f"from {refusal.mail_from} " if refusal.mail_from else ""
-    return f"{sender}by {refusal.app or refusal.client_ip}: {refusal.code} {refusal.enhanced} {refusal.text}"
+    who = refusal.app or refusal.client_ip
+    reply = f"{refusal.code} {refusal.enhanced} {refusal.text}"
+    return f"{_at(refusal.at, zone)} refused at the door: {sender}by {who}: {reply}"
 
 
 def _in_zone(delivery: Delivery, zone: tzinfo | None) -> Delivery:
@@ -154,6 +158,8 @@ def _params(case: Case, zone: tzinfo | None) -> dict[str, Value]:
     """Add what the delivery's row does not hold: until when we try, who cancelled or held it."""
     until = case.delivery.created_at + case.give_up_after
     params: dict[str, Value] = {"until": until.astimezone(zone) if zone else until}
+    if case.blocked is not None and case.blocked.reason == "errors" and case.error_count:
+        params["n"] = case.error_count
     kinds = {Status.CANCELLED: ("cancel",)}.get(case.delivery.status, ("hold", "pause"))
     for event in case.events:
         if event.kind in kinds and event.by and event.delivery_id == case.delivery.id:
@@ -191,7 +197,9 @@ def _proof(case: Case, zone: tzinfo | None) -> list[str]:
         lines.append(f"(tries before these: {hidden}; waybill show {delivery.id})")
     for attempt in case.attempts[-_TRIES_SHOWN:]:
         lines.append(f"{_at(attempt.started_at, zone)} {_try(attempt)}")
-    if delivery.next_at is not None and not delivery.held:
+    if delivery.is_being_tried:
+        lines.append(f"being tried now, by {delivery.lease_owner}")
+    elif delivery.next_at is not None and not delivery.held:
         lines.append(f"{_at(delivery.next_at, zone)} next try")
     if case.blocked is not None:
         lines.append(f"{_at(case.blocked.since_at, zone)} {case.blocked.value} blocked ({case.blocked.reason})")
@@ -199,7 +207,7 @@ def _proof(case: Case, zone: tzinfo | None) -> list[str]:
         lines.append(f"{_at(case.lifted_at, zone)} that block ended: it can be sent again")
     if delivery.is_unknown:
         lines.append("The outcome of an earlier try is unknown and it was sent again: there may be two copies.")
-    return lines
+    return lines + [_refused_at(one, zone) for one in case.refusals]
 
 
 def _try(attempt: Attempt) -> str:

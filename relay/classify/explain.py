@@ -268,9 +268,17 @@ def _shown(value: Value) -> str:
     if isinstance(value, datetime):
         return value.strftime("%-d %b %Y %H:%M UTC" if value.utcoffset() == timedelta(0) else "%-d %b %Y %H:%M %Z")
     if isinstance(value, timedelta):
-        hours = round(value.total_seconds() / 3600)
-        return f"{round(hours / 24)} days" if hours >= 48 else f"{hours} hours"
+        return _span(value)
     return str(value)
+
+
+def _span(value: timedelta) -> str:
+    """Say how long, in the largest unit of which there are at least two."""
+    seconds = round(value.total_seconds())
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{round(seconds / size)} {unit}"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"
 
 
 def _values(delivery: Delivery, message: Message | None) -> dict[str, Value]:
@@ -278,9 +286,10 @@ def _values(delivery: Delivery, message: Message | None) -> dict[str, Value]:
     found: dict[str, Value | None] = {
         "address": delivery.address,
         "domain": delivery.domain,
-        "next": delivery.next_at,
+        "next": None if delivery.is_being_tried else delivery.next_at,
         "time": delivery.delivered_at,
-        "n": delivery.attempts or None,
+        "n": delivery.attempts or None if delivery.status is not Status.SUPPRESSED else None,  # there n counts errors
+        "unconfirmed": delivery.domain if delivery.is_unknown else None,
         "days": delivery.ended_at - delivery.created_at if delivery.ended_at else None,
         "reply": delivery.reply,
         "reason": delivery.category.value if delivery.category else None,
@@ -298,7 +307,8 @@ def _values(delivery: Delivery, message: Message | None) -> dict[str, Value]:
 def _block_values(blocked: Suppression | None) -> dict[str, Value]:
     if blocked is None:
         return {}
-    return {"user": blocked.by, "date": blocked.since_at, "note": blocked.note}
+    found: dict[str, Value] = {"user": blocked.by, "date": blocked.since_at, "note": blocked.note}
+    return found | ({"unknown_address": blocked.value} if blocked.reason == "invalid_address" else {})
 
 
 def _entry_of_rule(name: str | None) -> str | None:

@@ -53,7 +53,7 @@ def _recognised_by(one: App) -> str:
     return ", ".join(signs)
 
 
-@app.command("password")
+@app.command("password", short_help="Make a password hash.")
 def password() -> int:
     """Ask for a password (or read one line from stdin) and print its hash for `password_hash`."""
     from relay.intake.auth import hash_password

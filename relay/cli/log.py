@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from relay.cli.context import configured, opened
-from relay.cli.output import json_time, print_json, print_wide, safe, shown_time
+from relay.cli.output import json_time, print_json, print_wide, shown_time
 from relay.cli.times import Time, utc_now
 from relay.status import Status
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 _POLL = 0.3  # seconds between two looks of --follow
 _BEFORE_FOLLOWING = 10  # rows shown first
 
-_HEADINGS = ("ACCEPTED", "STATUS", "TO", "SUBJECT", "ID")
-_WIDTHS = (19, 12, 32, 32)
+_HEADINGS = ("ACCEPTED", "STATUS", "REASON", "TO", "SUBJECT", "ID")
+_WIDTHS = (19, 15, 17, 30, 26)
+_REFUSED = ("REFUSED", "CLIENT", "APP", "FROM", "TO", "ANSWER")
+_REFUSED_WIDTHS = (19, 15, 12, 28, 28)
 
 
 @click.command(short_help="Search the log of deliveries.")
@@ -158,7 +160,10 @@ def _print_rows(rows: list[LogRow], *, as_json: bool, with_headings: bool) -> No
         for row in rows:
             print_json(row.as_json())
         return
-    lines = [(shown_time(row.created_at), _status(row), row.to, row.subject or "(no subject)", row.id) for row in rows]
+    lines = [
+        (shown_time(row.created_at), _status(row), row.category or "", row.to, row.subject or "(no subject)", row.id)
+        for row in rows
+    ]
     if rows or with_headings:
         print_wide(_HEADINGS if with_headings else None, lines, widths=_WIDTHS)
 
@@ -168,16 +173,23 @@ def _status(row: LogRow) -> str:
 
 
 def _print_refusals(rows: list[Refusal], *, as_json: bool, with_headings: bool) -> None:
-    for number, row in enumerate(rows):
-        if as_json:
+    if as_json:
+        for row in rows:
             print_json(refusal_json(row))
-            continue
-        if with_headings and number == 0:
-            click.echo("REFUSED              FROM -> TO, WHO, ANSWER")
-        sender = "" if row.mail_from is None else f"<{row.mail_from}> -> <{row.rcpt_to or ''}>"
-        who = f"{row.app or 'no app'} at {row.client_ip}"
-        parts = [shown_time(row.at), sender, who, f"{row.code} {row.enhanced} {row.text}"]
-        click.echo("  ".join(safe(part) for part in parts if part))
+        return
+    lines = [
+        (
+            shown_time(row.at),
+            row.client_ip,
+            row.app or "-",
+            row.mail_from if row.mail_from else "<>" if row.mail_from == "" else "-",
+            row.rcpt_to or "-",
+            f"{row.code} {row.enhanced} {row.text}",
+        )
+        for row in rows
+    ]
+    if rows or with_headings:
+        print_wide(_REFUSED if with_headings else None, lines, widths=_REFUSED_WIDTHS)
 
 
 def refusal_json(row: Refusal) -> dict[str, object]:

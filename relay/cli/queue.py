@@ -47,7 +47,7 @@ def queue(ctx: click.Context, as_json: bool) -> int:
     return _show(ctx.obj, limit=100, as_json=as_json)
 
 
-@queue.command("show")
+@queue.command("show", short_help="List what waits, by domain.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many domains.")
 @_json_option
 @click.pass_obj
@@ -128,7 +128,7 @@ def _run(config_path: Path | None, action: Callable[[Tx], Answer], *, as_json: b
     return code
 
 
-@queue.command("pause")
+@queue.command("pause", short_help="Send nothing there until it is resumed.")
 @_selection_options
 @click.option("--note", default="", help="Why; shown beside what waits.")
 @click.option("--for", "span", type=Span(), help="End it by itself after this time, such as 2h.")
@@ -187,7 +187,7 @@ def flush(config_path: Path | None, domain: str | None, site: str | None, app: s
     return _run(config_path, lambda tx: actions.flush(tx, chosen, by=asker(), now=utc_now()), as_json=as_json)
 
 
-@queue.command("hold")
+@queue.command("hold", short_help="Keep what waits now until it is released.")
 @_selection_options
 @click.option("--note", default="", help="Why; shown beside what is held.")
 @_json_option
@@ -207,7 +207,7 @@ def hold(
 @_json_option
 @click.pass_obj
 def release(config_path: Path | None, domain: str | None, site: str | None, app: str | None, as_json: bool) -> int:
-    """Let held mail go, also that of an app in hold mode."""
+    """Let held mail go; that of an app in hold mode only when --app names it, since it may be a test system's."""
     from relay import actions
 
     chosen = _selection(domain=domain, site=site, app=app)

@@ -113,7 +113,7 @@ def _print(message: Message, delivery: Delivery, *, waited: bool, as_json: bool)
     if as_json:
         print_json({"message": message.id, "id": delivery.id, "to": delivery.address, "status": delivery.status})
     elif waited:
-        said = f": {delivery.code or ''} {delivery.reply}".replace(":  ", ": ") if delivery.reply else ""
-        click.echo(safe(f"{delivery.status}{said}"))
+        said = " ".join(str(part) for part in (delivery.code, delivery.enhanced, delivery.reply) if part)
+        click.echo(safe(f"{delivery.status}: {said}" if said else delivery.status))
     else:
         click.echo(f"To see what becomes of it: waybill why {message.id}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ def show(config_path: Path | None, wanted: str, raw: bool, as_json: bool) -> int
         found = store.read_now(lambda tx: log.find(tx, wanted))
         if found is None:
             click.echo(safe(f"There is no message or delivery {wanted}."), err=True)
+            click.echo(safe(f"For an address or a booking number: waybill why {shlex.quote(wanted)}"), err=True)
             return 1
         message, delivery_id = found.message, found.delivery_id
         if raw:
@@ -111,7 +113,7 @@ def _delivery(one: Delivery, found: Found) -> dict[str, Any]:
         "blame": one.blame,
         "rule": one.rule,
         "attempts": one.attempts,
-        "next_at": json_time(one.next_at),
+        "next_at": None if one.is_being_tried else json_time(one.next_at),
         "held": one.held,
         "mx": one.mx,
         "code": one.code,
@@ -197,7 +199,7 @@ def _came_by(found: Found) -> str:
 def _print_delivery(one: Delivery) -> None:
     reply = " ".join(str(part) for part in (one.code, one.enhanced, one.reply) if part)
     reason = f"{one.category} (fault: {one.blame}, rule: {one.rule})" if one.category else ""
-    again = f"resend of {one.resend_of} by {one.by}, {one.form}" if one.resend_of else ""
+    again = f"{one.resend_of}, by {one.by}, {one.form}" if one.resend_of else ""
     print_pairs(
         [
             ("delivery", one.id),
@@ -207,8 +209,8 @@ def _print_delivery(one: Delivery) -> None:
             ("reason", reason),
             ("last answer", f"{one.mx}: {reply}" if one.mx and reply else reply),
             ("tries", str(one.attempts)),
-            ("next try", shown_time(one.next_at) if one.next_at else ""),
-            ("", again),
+            ("next try", "now" if one.is_being_tried else shown_time(one.next_at) if one.next_at else ""),
+            ("resend of", again),
             ("note", "outcome of an earlier try unknown, sent again" if one.is_unknown else ""),
         ]
     )

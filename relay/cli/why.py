@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def why(config_path: Path | None, question: str, as_json: bool) -> int:
     if as_json:
         _print_json(found)
     else:
-        _print(found)
+        _print(found, question)
     return 0 if found.rows else 1
 
 
@@ -59,7 +60,7 @@ def _print_json(found: Inquiry) -> None:
     )
 
 
-def _print(found: Inquiry) -> None:
+def _print(found: Inquiry, question: str) -> None:
     answer = found.why
     click.echo(safe(answer.title))
     click.echo(safe(answer.sentence))
@@ -71,4 +72,5 @@ def _print(found: Inquiry) -> None:
     if answer.who is not None:
         click.echo(f"Who can act: {_WHO.get(answer.who, answer.who)}")
     if len(found.rows) > 1:
-        click.echo(f"\n{len(found.rows)} deliveries in all; to list them: waybill log")
+        command = f"waybill log {shlex.quote(question)}"
+        click.echo(f"\n{len(found.rows)} deliveries in all; to list them: {safe(command)}")

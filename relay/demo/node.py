@@ -74,9 +74,13 @@ def _value(value: object) -> str:
 class Node:
     """One relay process (and its children); use it in a `with` block."""
 
-    def __init__(self, config: Path, *, command: str = "serve", log: Path | None = None) -> None:
+    def __init__(
+        self, config: Path, *, command: str = "serve", log: Path | None = None, argv: Sequence[str] = ()
+    ) -> None:
+        """`argv` is started instead of the plain command: the same under another program, such as strace or prlimit."""
         self.config = config
         self.command = command
+        self._argv = list(argv)
         self.log = log or config.with_suffix(f".{command}.log")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -98,7 +102,7 @@ class Node:
         """Start it; returns at once."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command_line(self.command),
+                self._argv or self._command_line(self.command),
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -122,7 +122,7 @@ class Demo:
         for wave in (first, second):
             for case in wave:
                 self._sent.append(await self.send(case))
-            _say(f"Sent {len(wave)} messages.")
+            _say(f"Sent {len(wave)} message{'s' if len(wave) != 1 else ''}.")
             rows = await self._wait_ended(found)
         return [row.with_sentence(found.sentence(row.id)) if row.id else row for row in rows]
 
@@ -174,9 +174,15 @@ def _invitation(node: Node, smtp: HostPort, dashboard: HostPort | None) -> str:
         f"{pages}SMTP:      {smtp}, no password, from desk@harbour-lantern.example\n"
         f"Try:       swaks --server {smtp} --from desk@harbour-lantern.example --to you@accepts.example\n"
         f"Domains:   {domains}\n"
-        f"Look at:   waybill -c {node.config} log\n"
-        f"           waybill -c {node.config} why you@accepts.example\n"
+        f"Look at:   {_program()} -c {node.config} log\n"
+        f"           {_program()} -c {node.config} why you@accepts.example\n"
     )
+
+
+def _program() -> str:
+    """Name the command as it was called, so that the lines can be copied: it is seldom in the PATH yet."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "waybill" else f"{sys.executable} -m relay"
 
 
 def _say(text: str) -> None:

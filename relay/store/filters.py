@@ -47,7 +47,8 @@ _TO = """(
 _LOG_COLUMNS = """SELECT
   d.seq, d.id, d.message_id AS message, m.accepted_at, m.app, d.address, d.name, m.header_from, m.subject, m.booking,
   m.customer, m.kind, d.status, d.category, d.blame, d.rule, d.attempts, d.mx, d.code, d.enhanced, d.reply,
-  d.next_at, d.held, d.marks, d.created_at, d.delivered_at, d.ended_at, d.resend_of, d.form, d.intended, d.is_unknown,
+  CASE WHEN d.lease_owner IS NULL THEN d.next_at END AS next_at, d.held,
+  d.marks, d.created_at, d.delivered_at, d.ended_at, d.resend_of, d.form, d.intended, d.is_unknown,
   m.duplicate_of, m.size
 """
 
@@ -65,6 +66,7 @@ class Query:
         str, ...
     ] = ()  #: each a part of address, name, subject, booking, customer, phone, id, Message-ID, From
     to: str | None = None  #: part of the recipient's address (also the intended one) or name
+    address: str | None = None  #: the whole address, in any case of letters
     booking: str | None = None  #: the whole booking, spelled in any way
     status: tuple[Status, ...] = ()  #: any of these
     app: str | None = None
@@ -153,6 +155,8 @@ def _log_where(query: Query, *, seq: str, bounds: tuple[int, int] | None) -> _Wh
         where.add(_contains(WORDS, f"word{number}", word), **{f"word{number}": like_pattern(fold(word))})
     if query.to:
         where.add(_contains(_TO, "to", _needle(query.to)), to=like_pattern(_needle(query.to)))
+    if query.address:
+        where.add("d.address_key = :address", address=address_key(query.address))
     if query.booking:
         where.add(
             "d.message_id IN (SELECT message_id FROM reference WHERE value_key = :booking AND kind = 'booking')",

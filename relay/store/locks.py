@@ -96,10 +96,23 @@ class Turn:
 def make_folder(path: Path) -> None:
     """Make a folder that only its owner may enter; an existing one stays as it is.
 
+    Its name is on disk when this returns: what is synced inside a folder that a power cut takes away is lost with it.
+
     Raises:
         StoreError: it cannot be made.
     """
     try:
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in missing:
+            _sync(folder.parent)
     except OSError as error:
         raise StoreError(f"cannot make the folder {path}: {error.strerror}") from error
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

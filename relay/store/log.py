@@ -62,7 +62,7 @@ class LogRow:
     code: int | None
     enhanced: str | None
     reply: str | None
-    next_at: datetime | None
+    next_at: datetime | None  #: None once ended, and while it is being tried
     held: str | None
     marks: tuple[str, ...]
     delivered_at: datetime | None

@@ -49,6 +49,15 @@ def migrate(url: str, base_dir: Path) -> list[str]:
         backend.close()
 
 
+def folder_of(url: str, base_dir: Path) -> Path:
+    """Give the folder on whose disk the store grows.
+
+    Raises:
+        ConfigError: the URL names no store we know.
+    """
+    return _path(url, base_dir).parent
+
+
 def _path(url: str, base_dir: Path) -> Path:
     scheme, colon, rest = url.partition(":")
     if scheme != "sqlite" or not colon or not rest:

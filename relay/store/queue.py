@@ -10,13 +10,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay.model import Category, DeliveryId, Event, MessageId
+from relay.model import APP_HOLD, Category, DeliveryId, Event, MessageId
 from relay.status import Status, check_transition
 from relay.store import content, events, filters, rows
 from relay.store.filters import Selection
 from relay.store.protocols import Row, Tx
 
-__all__ = ["DomainQueue", "Selection", "Totals", "cancel", "flush", "hold", "overview", "release", "selected", "totals"]
+__all__ = [
+    "DomainQueue",
+    "Selection",
+    "Totals",
+    "cancel",
+    "count_of_app_hold",
+    "flush",
+    "hold",
+    "overview",
+    "release",
+    "selected",
+    "totals",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +40,7 @@ class DomainQueue:
     held: int
     sending: int  #: leased to a delivery process
     oldest_at: datetime
-    next_at: datetime | None  #: None: all of it is held
+    next_at: datetime | None  #: None: all of it is held or being sent
     attempts: int  #: the most tries of one delivery
     mx: str | None = None
     code: int | None = None
@@ -94,11 +106,21 @@ def hold(tx: Tx, chosen: Selection, *, reason: str, now: datetime, by: str) -> i
 
 
 def release(tx: Tx, chosen: Selection, *, now: datetime, by: str) -> int:
-    """Send what was held, whatever held it (a pause that still stands holds it again); return how many."""
-    found = [row for row in _select(tx, chosen) if row["held"] is not None]
+    """Send what was held (a pause that still stands holds it again); return how many.
+
+    Mail of an app in hold mode goes only when the app or the very deliveries are named.
+    """
+    is_named = bool(chosen.app or chosen.ids)
+    held = [row for row in _select(tx, chosen) if row["held"] is not None]
+    found = [row for row in held if is_named or row["held"] != APP_HOLD]
     count = tx.run("queue.release", {"ids": _ids(found), "now": now})
     _note(tx, found, kind="release", text="Released to be sent", now=now, by=by)
     return count
+
+
+def count_of_app_hold(tx: Tx, chosen: Selection) -> int:
+    """Count what is still held because its app is in hold mode."""
+    return sum(row["held"] == APP_HOLD for row in _select(tx, chosen))
 
 
 def cancel(tx: Tx, chosen: Selection, *, now: datetime, by: str, reason: str = "") -> list[DeliveryId]:

@@ -186,3 +186,12 @@ def test_address_shows_the_last_error(desk: Desk) -> None:
     out = desk.run("address", "anna@example.com").out
     for part in ("errors:", "invalid_address: no such user", "+358 40 123", "the address does not exist"):
         assert part in out
+
+
+def test_a_resend_that_is_blocked_for_one_says_that_the_others_go(desk: Desk) -> None:
+    message, _ = desk.accept("anna@example.com", "bob@example.com")
+    desk.run("block", "bob@example.com")
+    got = desk.run("resend", message.id, "--json")
+    assert (got.code, got.one()["key"], got.one()["count"]) == (1, "blocked", 2)
+    assert got.one()["sentence"].startswith("Not sent: bob@example.com is blocked (")
+    assert got.one()["sentence"].endswith(" Queued again to anna@example.com.")

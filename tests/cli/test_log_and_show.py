@@ -112,6 +112,42 @@ def test_log_keeps_a_long_subject_on_one_line(desk: Desk) -> None:
     assert len(lines[1]) < 150
 
 
+def test_log_says_the_reason_and_that_a_delivery_is_held(desk: Desk) -> None:
+    _, (failed,) = desk.accept("anna@example.com")
+    desk.answer(failed, "552 5.2.2 mailbox full", status=Status.SOFT_BOUNCED)
+    desk.accept("bob@example.com")
+    assert desk.run("queue", "hold").code == 0
+    heading, held, full = desk.run("log").out.splitlines()
+    assert heading.split() == ["ACCEPTED", "STATUS", "REASON", "TO", "SUBJECT", "ID"]
+    assert "queued (held)" in held
+    assert "soft_bounced" in full
+    assert "mailbox_full" in full
+
+
+def test_refused_text_has_columns_and_no_empty_path(desk: Desk) -> None:
+    desk.refuse(to="anna@example.com")
+    heading, line = desk.run("log", "--refused").out.splitlines()
+    assert heading.split() == ["REFUSED", "CLIENT", "APP", "FROM", "TO", "ANSWER"]
+    assert "anna@example.com" in line
+    assert "<>" not in line
+
+
+def test_show_labels_every_line_of_a_resend(desk: Desk) -> None:
+    _, (delivery,) = desk.accept("anna@example.com")
+    desk.answer(delivery, "552 5.2.2 mailbox full", status=Status.SOFT_BOUNCED)
+    (again,) = desk.run("resend", delivery.id, "--json").one()["deliveries"]
+    out = desk.run("show", again).out
+    assert re.search(rf"^resend of: +{delivery.id}, by ", out, re.MULTILINE)
+    assert not re.search(r"^ *:", out, re.MULTILINE)
+
+
+def test_show_of_a_booking_says_which_command_knows_bookings(desk: Desk) -> None:
+    desk.accept("anna@example.com")
+    got = desk.run("show", "BK-10042")
+    assert (got.code, got.out) == (1, "")
+    assert "waybill why BK-10042" in got.err
+
+
 def test_show_tells_the_whole_story(desk: Desk) -> None:
     message, (delivery,) = desk.accept("anna@example.com")
     desk.answer(delivery, "550 5.1.1 no such user", status=Status.INVALID)

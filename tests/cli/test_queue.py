@@ -116,11 +116,16 @@ def test_hold_and_release(desk: Desk) -> None:
     assert claimable(desk) == {"anna@example.com", "bob@example.com"}
 
 
-def test_release_lets_go_what_an_app_in_hold_mode_sent(desk: Desk) -> None:
+def test_mail_of_an_app_in_hold_mode_goes_only_when_the_app_is_named(desk: Desk) -> None:
     desk.accept("anna@example.com", held="hold: app is in hold mode")
-    assert claimable(desk) == set()
-    desk.run("queue", "release")
-    assert claimable(desk) == {"anna@example.com"}
+    desk.accept("bob@example.com")
+    desk.run("queue", "hold", "--note", "a bad night")
+    for selection in ([], ["--domain", "example.com"]):
+        got = desk.run("queue", "release", *selection)
+        assert "1 of an app in hold mode stays held" in got.out, "a test system's mail must not reach real guests"
+    assert claimable(desk) == {"bob@example.com"}
+    assert desk.run("queue", "release", "--app", "hotel", "--json").one()["count"] == 1
+    assert claimable(desk) == {"anna@example.com", "bob@example.com"}
 
 
 def test_cancel_needs_a_selection_and_a_yes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,14 @@ def test_text_has_title_what_happened_proof_and_next_step_in_this_order(desk: De
     assert "mx1.example.com [192.0.2.1] answered 550 5.1.1 no such user" in got.out
 
 
+def test_the_command_that_lists_all_deliveries_can_be_copied(desk: Desk) -> None:
+    desk.accept("anna@example.com")
+    desk.accept("anna@example.com")
+    last = desk.run("why", "anna@example.com").out.splitlines()[-1]
+    assert last == "2 deliveries in all; to list them: waybill log anna@example.com"
+    assert len(desk.run("log", "anna@example.com", "--json").lines()) == 2
+
+
 def test_only_the_whole_address_is_meant(desk: Desk) -> None:
     desk.accept("joanna@example.com")
     assert desk.run("why", "anna@example.com", "--json").one()["answer"] == "no_record"

@@ -204,10 +204,20 @@ def test_rule_of_the_delivery_names_the_nearer_entry() -> None:
     assert explain_delivery(replace(refused, rule="a rule that was renamed")).entry == "malformed"
 
 
-def test_temporary_to_the_end_says_how_often_and_the_last_reason() -> None:
-    ended = replace(delivery(Status.SOFT_BOUNCED, Category.NETWORK), ended_at=NOW + timedelta(days=5))
+@pytest.mark.parametrize(
+    ("span", "shown"),
+    [
+        (timedelta(days=5), "5 days"),
+        (timedelta(hours=47), "47 hours"),
+        (timedelta(minutes=90), "90 minutes"),
+        (timedelta(seconds=8.4), "8 seconds"),
+        (timedelta(seconds=1), "1 second"),
+    ],
+)
+def test_temporary_to_the_end_says_how_often_how_long_and_the_last_reason(span: timedelta, shown: str) -> None:
+    ended = replace(delivery(Status.SOFT_BOUNCED, Category.NETWORK), ended_at=NOW + span)
     words = render(explain_delivery(ended))
-    assert words.happened == "We tried 3 times over 5 days. Last answer: their server did not answer."
+    assert words.happened == f"We tried 3 times over {shown}. Last answer: their server did not answer."
 
 
 def test_our_own_fault_to_the_end_is_for_the_admin() -> None:

@@ -4,7 +4,7 @@ SELECT d.domain, COUNT(*) AS waiting,
        SUM(CASE WHEN d.held IS NOT NULL THEN 1 ELSE 0 END) AS held,
        SUM(CASE WHEN d.lease_owner IS NOT NULL THEN 1 ELSE 0 END) AS sending,
        MIN(d.created_at) AS oldest_at,
-       MIN(CASE WHEN d.held IS NULL THEN d.next_at END) AS next_at,
+       MIN(CASE WHEN d.held IS NULL AND d.lease_owner IS NULL THEN d.next_at END) AS next_at,
        MAX(d.attempts) AS attempts
 FROM delivery d WHERE d.next_at IS NOT NULL
 GROUP BY d.domain ORDER BY waiting DESC, d.domain LIMIT :limit
