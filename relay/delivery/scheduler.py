@@ -49,6 +49,7 @@ _CLAIM = 200  #: deliveries of a kind leased in one commit; more would keep inta
 _POLL = 0.2  #: seconds between looks for other processes' commits
 _LULL = 0.02  #: seconds without a nudge before the next due time is looked up
 _GATHER = 0.005  #: seconds between claims while there is plenty to do
+_BREATH = 0.004  #: seconds between claims otherwise
 _BUSY = 100  #: deliveries in memory that are plenty
 _TICK = 1.0
 _LAST_RECORDS = 3.0  #: seconds the last records may take when the process stops
@@ -161,8 +162,8 @@ class Scheduler:
         while not self._stopping.is_set():
             try:
                 await self._claim()
-                if len(self._leases) > _BUSY:
-                    await asyncio.sleep(_GATHER)
+                # Nudges add up for a moment: each claim is a commit, and intake's commits wait for it.
+                await asyncio.sleep(_GATHER if len(self._leases) > _BUSY else _BREATH)
                 await self._wait_for_work()
             except StoreError as error:
                 logger.error("claiming waits for the store: %s", error)
