@@ -24,7 +24,7 @@ from typing import Any
 
 from relay import logs, systemd
 from relay.settings import Config
-from relay.store import exclusive, open_store
+from relay.store import exclusive, folder_of, open_store
 from relay.store.engine import EngineStore
 
 log = logging.getLogger(__name__)
@@ -121,8 +121,9 @@ async def intake(config: Config, store: EngineStore, tasks: asyncio.TaskGroup) -
 
     waker = Waker(config.data_dir)
     acceptor = StoreAcceptor(store, accept=spool.accept, refuse=refusals.add_all, wake=waker.wake)
+    folder = folder_of(config.store.url, config.base_dir)
     named = config.model_copy(update={"node": config.node.model_copy(update={"hostname": _hostname(config)})})
-    reception = Reception(named, acceptor, hashes=load_hashes(config), free_space=FreeSpace(config.data_dir))
+    reception = Reception(named, acceptor, hashes=load_hashes(config), free_space=FreeSpace(folder))
     listeners = await serve_listeners(reception, _sockets(config))
     refusing = tasks.create_task(acceptor.run())
     try:
