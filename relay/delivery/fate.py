@@ -210,7 +210,10 @@ def expired(delivery: Delivery, *, category: Category | None, text: str, now: da
         blame=BLAME[category] if category and is_sites_reason else delivery.blame or Blame.THEIR_SERVER,
         rule="retries_used_up",
     )
-    reply = Reply(stage=Stage.CONNECT, code=None, enhanced="4.4.7", text=text or "the time to try ran out")
+    if delivery.reply and delivery.category == outcome.category:  # a server's own answer says more than our words
+        reply = Reply(stage=Stage.CONNECT, code=delivery.code, enhanced=delivery.enhanced, text=delivery.reply)
+    else:
+        reply = Reply(stage=Stage.CONNECT, code=None, enhanced="4.4.7", text=text or "the time to try ran out")
     return Disposition(
         delivery_id=delivery.id,
         status=Status.SOFT_BOUNCED,

@@ -51,7 +51,8 @@ def _check_state(smtp: RelaySMTP) -> None:
     if not smtp.helo or smtp.transaction is not None or smtp.auth_user is not None:
         raise Refused(503, "5.5.1", "not now: greet first, log in once, before MAIL", reason="bad_command")
     if not is_auth_allowed(smtp):
-        raise Refused(538, "5.7.11", "use STARTTLS first; passwords are not taken in clear", reason="auth_failed")
+        way = "use STARTTLS first; " if smtp.port.listener.tls == "starttls" else ""
+        raise Refused(538, "5.7.11", f"{way}passwords are not taken in clear here", reason="auth_failed")
     if not smtp.reception.policy.has_logins:
         raise Refused(502, "5.5.1", "no logins are set up here", reason="bad_command")
     _check_failures(smtp)

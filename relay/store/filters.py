@@ -218,7 +218,7 @@ def selection(chosen: Selection) -> tuple[str, dict[str, Value]]:
     if chosen.address:
         where.add("d.address_key = :address", address=address_key(chosen.address))
     sql = (
-        "SELECT d.id, d.message_id, d.status, d.held, d.lease_owner, d.address_key, m.store_content "
+        "SELECT d.id, d.message_id, d.status, d.held, d.lease_owner, d.address_key, d.mx, m.store_content "
         f"FROM delivery d JOIN message m ON m.id = d.message_id {where.text()} ORDER BY d.seq"
     )
     return sql, where.params

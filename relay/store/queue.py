@@ -90,9 +90,11 @@ def selected(tx: Tx, chosen: Selection) -> list[DeliveryId]:
 
 
 def flush(tx: Tx, chosen: Selection, *, now: datetime, by: str) -> int:
-    """Try now what waits for a later try; return how many."""
+    """Try now what waits for a later try, also where its site backs off; return how many."""
     found = [row for row in _select(tx, chosen) if row["held"] is None and row["lease_owner"] is None]
     count = tx.run("queue.flush", {"ids": _ids(found), "now": now})
+    for mx in {row["mx"] for row in found if row["mx"]}:
+        tx.run("sites.forgive", {"mx": mx})
     _note(tx, found, kind="flush", text="Next try brought forward to now", now=now, by=by)
     return count
 

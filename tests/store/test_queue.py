@@ -6,7 +6,7 @@ import pytest
 
 from relay.model import Category, Claimed, DeliveryId, ReplyClass
 from relay.status import Status
-from relay.store import log, pauses, queue, spool, stats
+from relay.store import log, pauses, queue, sites, spool, stats
 from relay.store.engine import EngineStore
 from relay.store.queue import Selection
 from tests.store.making import HOUR, MINUTE, NOW, accept, claim, disposition, outcome, reply
@@ -150,6 +150,17 @@ def test_flush_brings_forward_what_waits(store: EngineStore) -> None:
     assert claim(store, fresh=False) == []
     assert store.write_now(lambda tx: queue.flush(tx, Selection(domain="example.com"), now=NOW, by="alice")) == 1
     assert len(claim(store, fresh=False)) == 1
+
+
+def test_flush_ends_the_back_off_of_the_site_the_mail_waits_for(store: EngineStore) -> None:
+    tried = accept(store, "tried@example.com").deliveries[0].id
+    claim(store)
+    store.write_now(lambda tx: spool.record(tx, disposition(tried, Status.DEFERRED, reading=FULL), owner="one"))
+    for key in ("mx.example.com,mx2.example.com", "mx.other.example"):
+        row = sites.SiteRow(key=key, step=3, updated_at=NOW, until_at=NOW + HOUR)
+        store.write_now(lambda tx, row=row: sites.save(tx, row))  # type: ignore[misc]
+    assert store.write_now(lambda tx: queue.flush(tx, Selection(domain="example.com"), now=NOW, by="sari")) == 1
+    assert [site.key for site in store.read_now(sites.load)] == ["mx.other.example"]
 
 
 def test_flush_touches_neither_held_nor_leased(store: EngineStore) -> None:

@@ -13,6 +13,10 @@ ON CONFLICT (key) DO UPDATE SET step = excluded.step, until_at = excluded.until_
 -- A site that is well again needs no row.
 DELETE FROM site WHERE key = :key
 
+-- forgive --
+-- End the back-off of the sites a host belongs to: a person wants its mail tried now. Delivery sees that the row is gone.
+DELETE FROM site WHERE key LIKE '%' || :mx || '%'
+
 -- domain_delivered --
 -- When a domain last took mail.
 SELECT last_delivered_at FROM domain WHERE domain = :domain
