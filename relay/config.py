@@ -33,7 +33,7 @@ from relay.config_faults import (
     validation_faults,
 )
 from relay.errors import ConfigError
-from relay.settings import Config, HostPort, Listener
+from relay.settings import NO_HASH, Config, HostPort, Listener, is_password_hash
 from relay.toml_lines import Location, line_numbers
 
 #: Where the file is looked for when neither -c nor $WAYBILL_CONFIG names one.
@@ -182,9 +182,13 @@ def file_problems(config: Config) -> list[str]:
     problems: list[str] = []
     for key, path in secret_files(config):
         try:
-            read_secret(config, path)
+            secret = read_secret(config, path)
         except ConfigError as error:
             problems.extend(f"{key}: {problem}" for problem in error.problems)
+            continue
+        # As at a login: what begins like a hash is one, anything else is the password itself.
+        if key.startswith("app.") and secret.startswith("$") and not is_password_hash(secret):
+            problems.append(f"{key}: {NO_HASH}")
     for number, listener in enumerate(config.listener, 1):
         if listener.cert_file is not None and not config.path(listener.cert_file).is_file():
             problems.append(f"listener.{number}.cert_file: there is no file {config.path(listener.cert_file)}")

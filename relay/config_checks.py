@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable, Iterator
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address
 
 from relay.config_faults import Fault
 from relay.intake.policy import find_ties
-from relay.settings import App, Config, HostPort, Listener
+from relay.settings import App, Config, HostPort, Listener, Network
 from relay.toml_lines import Location
 
 _HOSTNAME = re.compile(r"(?=.{1,253}$)(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*")
@@ -25,6 +25,7 @@ def cross_check(config: Config) -> list[Fault]:
         *_node_faults(config),
         *_address_faults(config),
         *_app_faults(config),
+        *_proxy_faults(config),
         *_delivery_faults(config),
         *_route_faults(config),
         *(((("app",), tie)) for tie in find_ties(config)),
@@ -95,10 +96,25 @@ def _open_relay_faults(app: App, index: int, listeners: list[Listener]) -> Itera
     """An app that anyone on the internet can be, without a password, makes an open relay."""
     if app.username or all(_is_private(listener.address.host) for listener in listeners):
         return
-    for number, network in enumerate(app.networks):
-        if network.prefixlen == 0:
-            path: Location = ("app", index, "networks", number)
-            yield path, f"{network} without username lets the whole internet send through this relay"
+    for everything in _everything(app.networks):
+        path: Location = ("app", index, "networks")
+        yield path, f"{everything} without username lets the whole internet send through this relay"
+
+
+def _proxy_faults(config: Config) -> Iterator[Fault]:
+    """Who may say which client he brings may also say that he brings a friend."""
+    for index, listener in enumerate(config.listener):
+        for everything in _everything(listener.proxy_protocol):
+            path: Location = ("listener", index, "proxy_protocol")
+            yield path, f"with {everything} anybody can claim to be any client; name your load balancers"
+
+
+def _everything(networks: list[Network]) -> list[Network]:
+    """Give 0.0.0.0/0 or ::/0 where the networks cover all addresses, also in pieces."""
+    v4 = [network for network in networks if isinstance(network, IPv4Network)]
+    v6 = [network for network in networks if isinstance(network, IPv6Network)]
+    whole: list[Network] = [*collapse_addresses(v4), *collapse_addresses(v6)]
+    return [network for network in whole if network.prefixlen == 0]
 
 
 def _is_private(host: str) -> bool:

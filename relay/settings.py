@@ -80,6 +80,16 @@ def parse_rate(value: object) -> Rate:
     return Rate(int(match[1]), parse_duration(per))
 
 
+_HASH = re.compile(r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,172}\Z")
+NO_HASH = 'that is no hash we can check; make one with "waybill app password"'
+
+
+def is_password_hash(text: str) -> bool:
+    """Tell whether the text is a hash that a login can be checked against."""
+    match = _HASH.match(text)
+    return match is not None and 1 <= int(match[1]) <= 20 and 1 <= int(match[2]) <= 32 and 1 <= int(match[3]) <= 16
+
+
 @dataclass(frozen=True, slots=True)
 class HostPort:
     """A host (name or IP) and a port; prints as it is written in the configuration."""
@@ -217,6 +227,13 @@ class App(Section):
     @classmethod
     def _lower(cls, value: list[str]) -> list[str]:
         return [v.lower().lstrip("@") for v in value]
+
+    @field_validator("password_hash")
+    @classmethod
+    def _is_hash(cls, value: str | None) -> str | None:
+        if value is not None and not is_password_hash(value):
+            raise ValueError(NO_HASH)
+        return value
 
     @field_validator("booking_pattern", mode="before")
     @classmethod

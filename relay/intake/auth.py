@@ -25,7 +25,7 @@ from weakref import WeakValueDictionary
 
 from relay.config import read_secret
 from relay.errors import ConfigError
-from relay.settings import Config
+from relay.settings import Config, is_password_hash
 
 _LN, _R, _P = 14, 8, 1
 _HASH = re.compile(r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,172})\Z")
@@ -40,12 +40,6 @@ def hash_password(password: str, *, salt: bytes | None = None) -> str:
     salt = os.urandom(16) if salt is None else salt
     digest = _scrypt(password.encode(), salt, ln=_LN, r=_R, p=_P, length=32)
     return f"$scrypt$ln={_LN},r={_R},p={_P}${_b64(salt)}${_b64(digest)}"
-
-
-def is_password_hash(text: str) -> bool:
-    """Tell whether the text is a hash that verify_password can check."""
-    match = _HASH.match(text)
-    return match is not None and 1 <= int(match[1]) <= 20 and 1 <= int(match[2]) <= 32 and 1 <= int(match[3]) <= 16
 
 
 def verify_password(password: bytes, stored: str) -> bool:

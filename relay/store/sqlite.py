@@ -152,9 +152,11 @@ def _row(names: tuple[str, ...], times: tuple[str, ...], values: Sequence[Any]) 
 class SqliteWriter:
     """The connection that writes; used by one thread, inside the turn."""
 
-    def __init__(self, connection: db.Connection, wal: Path, statements: Mapping[str, str]) -> None:
+    def __init__(self, connection: db.Connection, path: Path, statements: Mapping[str, str]) -> None:
         self._connection = connection
-        self._wal = wal
+        self._path = path
+        self._file = _identity(path)
+        self._wal = Path(f"{path}-wal")
         self._tried_at_size = 0
         self.tx = SqliteTx(connection, statements)
 
@@ -184,7 +186,14 @@ class SqliteWriter:
         return self._connection.in_transaction
 
     def commit(self) -> None:
+        """Commit, and see that it went into the file that the next start will open.
+
+        Raises:
+            DiskFault: that file was removed or replaced; SQLite itself would go on writing into the old one for ever.
+        """
         self.command("COMMIT")
+        if _identity(self._path) != self._file:
+            raise DiskFault(f"{self._path} was removed or replaced while it was open")
 
     def rollback(self) -> None:
         """End the transaction, if there still is one; the error that led here is the one to report."""
@@ -269,13 +278,13 @@ class SqliteBackend:
         Raises:
             StoreError: the file cannot be opened, or it is not in WAL mode with synchronous=FULL.
         """
-        connection = connect(self.path)
+        connection = connect(self.path, is_new=False)  # never an empty store in the place of a lost one
         try:
             _prepare(connection)
         except StoreError:
             connection.close()
             raise
-        return SqliteWriter(connection, Path(f"{self.path}-wal"), self._statements)
+        return SqliteWriter(connection, self.path, self._statements)
 
     def open_reader(self) -> Reader:
         """Open a read-only connection."""
@@ -329,10 +338,19 @@ class SqliteBackend:
             self._alone.release()
 
 
-def connect(path: Path) -> db.Connection:
-    """Open the file for writing, making it (0600; its WAL inherits that) when it is not there."""
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tell one file from another of the same name."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def connect(path: Path, *, is_new: bool = True) -> db.Connection:
+    """Open the file for writing, making it (0600; its WAL inherits that) when it is not there and may be new."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if is_new else 0), 0o600))
         connection = db.connect(
             str(path), timeout=5.0, isolation_level=None, check_same_thread=False, cached_statements=256
         )

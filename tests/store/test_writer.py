@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -179,6 +180,25 @@ def test_an_outsiders_lock_is_store_busy_and_passes(store: EngineStore, database
     outsider.close()
     accept(store)
     assert store.is_healthy
+
+
+def test_a_store_that_was_moved_away_accepts_nothing_until_it_is_back(store: EngineStore, database: Path) -> None:
+    accept(store)
+    aside = database.parent / "aside"
+    aside.mkdir()
+    files = [path for path in database.parent.glob("waybill.db*") if path.suffix != ".turn"]
+    for path in files:
+        path.rename(aside / path.name)
+    with pytest.raises(StoreError, match="removed"):
+        accept(store)
+    assert not store.is_healthy
+    assert not database.exists(), "no empty store may take the place of the lost one"
+    for path in files:
+        (aside / path.name).rename(path)
+    end = time.monotonic() + 10
+    while not store.is_healthy and time.monotonic() < end:
+        time.sleep(0.02)
+    accept(store)
 
 
 def test_a_damaged_file_makes_the_store_unhealthy(store: EngineStore, database: Path) -> None:

@@ -30,6 +30,8 @@ def problems(text: str) -> list[str]:
     return caught.value.problems
 
 
+HASH = "$scrypt$ln=14,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
 FAULTS = [
     ("unknown key", '[node]\nhostnam = "a"', 'config.toml:2: node.hostnam: unknown key - did you mean "hostname"?'),
     ("unknown section", "[deliver]\nport = 25", 'config.toml:1: deliver: unknown key - did you mean "delivery"?'),
@@ -92,7 +94,27 @@ FAULTS = [
     (
         "open relay",
         '[[listener]]\naddress = "0.0.0.0:25"\n[[app]]\nname = "a"\nnetworks = ["10.0.0.0/8", "0.0.0.0/0"]',
-        "config.toml:5: app.1.networks.2: 0.0.0.0/0 without username lets the whole internet send",
+        "config.toml:5: app.1.networks: 0.0.0.0/0 without username lets the whole internet send",
+    ),
+    (
+        "open relay in halves",
+        '[[listener]]\naddress = "0.0.0.0:25"\n[[app]]\nname = "a"\nnetworks = ["0.0.0.0/1", "128.0.0.0/1"]',
+        "config.toml:5: app.1.networks: 0.0.0.0/0 without username lets the whole internet send",
+    ),
+    (
+        "everybody a proxy",
+        '[[listener]]\naddress = "0.0.0.0:25"\nproxy_protocol = ["::/0"]',
+        "config.toml:3: listener.1.proxy_protocol: with ::/0 anybody can claim to be any client",
+    ),
+    (
+        "password where a hash belongs",
+        '[[app]]\nname = "a"\nusername = "a"\npassword_hash = "secret"',
+        'config.toml:4: app.1.password_hash: that is no hash we can check; make one with "waybill app password"',
+    ),
+    (
+        "hash of another kind",
+        '[[app]]\nname = "a"\nusername = "a"\npassword_hash = "$2b$12$abcdefghijklmnopqrstuv"',
+        "config.toml:4: app.1.password_hash: that is no hash we can check",
     ),
     ("regular expression", APP + 'booking_pattern = "re:("', "config.toml:4: app.1.booking_pattern.1: this regular"),
     ("default sender", APP + 'default_from = "desk"', "config.toml:4: app.1.default_from: write an address"),
@@ -267,19 +289,26 @@ def test_a_secret_that_is_not_there_is_a_config_error(tmp_path: Path, path: str)
 def test_missing_files_and_open_secrets_are_reported(tmp_path: Path) -> None:
     (tmp_path / "pw").write_text("secret")
     (tmp_path / "pw").chmod(0o644)
+    (tmp_path / "bcrypt").write_text("$2b$12$abcdefghijklmnopqrstuv")
+    (tmp_path / "bcrypt").chmod(0o600)
     config = load_text(
         '[node]\nhostname = "r.example.com"\n'
         '[[listener]]\naddress = "10.0.0.1:25"\nauth_without_tls = true\ncert_file = "c.pem"\nkey_file = "k.pem"\n'
-        '[[app]]\nname = "a"\nusername = "a"\npassword_file = "pw"\n',
+        '[[app]]\nname = "a"\nusername = "a"\npassword_file = "pw"\n'
+        '[[app]]\nname = "b"\nusername = "b"\npassword_file = "bcrypt"\n',
         base_dir=tmp_path,
     )
-    assert [line.split(":")[0] for line in file_problems(config)] == ["listener.1.key_file", "listener.1.cert_file"]
+    assert [line.split(":")[0] for line in file_problems(config)] == [
+        "app.2.password_file",
+        "listener.1.key_file",
+        "listener.1.cert_file",
+    ]
     assert [line.split(":")[0] for line in warnings(config)] == ["listener.1.auth_without_tls", "app.1.password_file"]
 
 
 def test_the_effective_configuration_hides_secrets_and_stays_on_its_lines() -> None:
     config = load_text(
-        '[[app]]\nname = "a"\nusername = "u"\npassword_hash = "$scrypt$abc"\nkinds = { "a\\nb" = "x" }\n',
+        f'[[app]]\nname = "a"\nusername = "u"\npassword_hash = "{HASH}"\nkinds = {{ "a\\nb" = "x" }}\n',
         base_dir=Path("/srv"),
     )
     lines = effective_lines(config)
