@@ -85,7 +85,7 @@ def _rows_for(tx: Tx, question: str) -> list[log.LogRow]:
     if "@" in question:
         key = address_key(question)
         rows = log.search(tx, log.Query(address=key, limit=_ROWS))
-        if rows:
+        if rows or not key:
             return rows
         rows = log.search(tx, log.Query(to=key, limit=_ROWS))  # what an app in redirect mode meant for this address
         return [row for row in rows if key == address_key(row.intended or "")]

@@ -33,7 +33,7 @@ from relay.config_faults import (
     validation_faults,
 )
 from relay.errors import ConfigError
-from relay.settings import NO_HASH, Config, HostPort, Listener, is_password_hash
+from relay.settings import NO_HASH, Config, HostPort, Listener, is_password_hash, is_private_host
 from relay.toml_lines import Location, line_numbers
 
 #: Where the file is looked for when neither -c nor $WAYBILL_CONFIG names one.
@@ -202,6 +202,11 @@ def warnings(config: Config) -> list[str]:
         if listener.auth_without_tls:
             found.append(
                 f"listener.{number}.auth_without_tls: passwords cross the network in clear text on {listener.address}"
+            )
+        if listener.bare_newline == "legacy" and not is_private_host(listener.address.host):
+            found.append(
+                f'listener.{number}.bare_newline: with "legacy" a stranger\'s mail can smuggle in a second one; '
+                f"{listener.address} should be a private address"
             )
     if "." not in config.node.hostname:
         found.append(

@@ -13,7 +13,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address
 
 from relay.config_faults import Fault
 from relay.intake.policy import find_ties
-from relay.settings import App, Config, HostPort, Listener, Network
+from relay.settings import App, Config, HostPort, Listener, Network, is_private_host
 from relay.toml_lines import Location
 
 _HOSTNAME = re.compile(r"(?=.{1,253}$)(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*")
@@ -94,7 +94,7 @@ def _listeners_of(app: App, listeners: list[Listener]) -> list[Listener]:
 
 def _open_relay_faults(app: App, index: int, listeners: list[Listener]) -> Iterator[Fault]:
     """An app that anyone on the internet can be, without a password, makes an open relay."""
-    if app.username or all(_is_private(listener.address.host) for listener in listeners):
+    if app.username or all(is_private_host(listener.address.host) for listener in listeners):
         return
     for everything in _everything(app.networks):
         path: Location = ("app", index, "networks")
@@ -115,14 +115,6 @@ def _everything(networks: list[Network]) -> list[Network]:
     v6 = [network for network in networks if isinstance(network, IPv6Network)]
     whole: list[Network] = [*collapse_addresses(v4), *collapse_addresses(v6)]
     return [network for network in whole if network.prefixlen == 0]
-
-
-def _is_private(host: str) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return (address.is_private or address.is_loopback) and not address.is_unspecified
 
 
 def _delivery_faults(config: Config) -> Iterator[Fault]:
@@ -158,7 +150,7 @@ def _route_faults(config: Config) -> Iterator[Fault]:
 
 
 def _clear_password_faults(path: Location, host: str) -> Iterator[Fault]:
-    if not _is_private(host):
+    if not is_private_host(host):
         yield path, 'a password must not cross the network in clear: write "encrypt", "verify" or "implicit"'
 
 

@@ -159,6 +159,12 @@ def parse_addresses(raw: bytes, *, limit: int = 2000) -> list[tuple[str, str]]:
     return [pair for pair in pairs if pair is not None]
 
 
+def hides_address(raw: bytes) -> bool:
+    """Tell whether an address list has an address that parse_addresses leaves out; a name before <…> is none."""
+    parts = [part.strip() for part in _split_list(decode_bytes(raw[:262_144])) if "@" in part]
+    return any(_read_mailbox(part) is None or (not part.endswith(">") and part.count("@") > 1) for part in parts)
+
+
 def _read_mailbox(part: str) -> tuple[str, str] | None:
     """Read `address`, `name <address>` or, with less care, anything that has an address in it."""
     if _ADDRESS.match(part):

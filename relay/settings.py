@@ -177,14 +177,15 @@ class Listener(Section):
 
     @model_validator(mode="after")
     def _auth_in_clear_is_private(self) -> Listener:
-        if self.auth_without_tls and not _is_private_host(self.address.host):
+        if self.auth_without_tls and not is_private_host(self.address.host):
             raise ValueError("auth_without_tls is only allowed on a loopback or private address")
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file go together")
         return self
 
 
-def _is_private_host(host: str) -> bool:
+def is_private_host(host: str) -> bool:
+    """Tell whether only this machine or a private network reaches a listener there."""
     try:
         address = ip_address(host)
     except ValueError:

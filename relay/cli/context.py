@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from relay.cli.output import safe
 from relay.config import find_config, load
 from relay.settings import Config
 
@@ -28,9 +31,13 @@ def configured(config_path: Path | None) -> tuple[Config, Path | None]:
 
 @contextlib.contextmanager
 def opened(config: Config) -> Iterator[Store]:
-    """Open the store named in the configuration for as long as the block runs."""
-    from relay.store import open_store
+    """Open the store named in the configuration for as long as the block runs; one that is new is said to be new."""
+    from relay.store import folder_of, is_there, open_store
 
+    if not is_there(config.store.url, config.base_dir):
+        # An empty log from the wrong folder, or with the wrong file, must not look like "no mail at all".
+        where = safe(str(folder_of(config.store.url, config.base_dir)))
+        click.echo(f"waybill: there was no store yet; made an empty one in {where}", err=True)
     store = open_store(config.store.url, config.base_dir)
     try:
         yield store

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _POLL = 0.3  # seconds between two looks of --follow
 _BEFORE_FOLLOWING = 10  # rows shown first
+_MOST_NEWS = 20_000  # rows between two looks; a terminal that was stopped for long misses what is beyond
 
 _HEADINGS = ("ACCEPTED", "STATUS", "REASON", "TO", "SUBJECT", "ID")
 _WIDTHS = (19, 15, 17, 30, 26)
@@ -91,7 +92,7 @@ def _show_deliveries(store: Store, query: Query, as_json: bool, follow: bool) ->
 
     def news() -> None:
         nonlocal seen
-        changed, seen = store.read_now(lambda tx: units.changed_since(tx, seen))
+        changed, seen = store.read_now(lambda tx: units.changed_since(tx, seen, limit=_MOST_NEWS))
         if changed:
             _print_rows(_fitting(store, query, changed), as_json=as_json, with_headings=False)
 

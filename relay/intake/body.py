@@ -21,6 +21,8 @@ from relay.intake.limits import Memory
 _CHUNK = 65_536
 _END = b"\r\n.\r\n"
 _LEGACY_END = re.compile(rb"\n\.\r?\n")
+_DOTS_AFTER_LF = re.compile(rb"(?<!\r)\n\.\.")
+_SINGLE_DOT_AFTER_LF = re.compile(rb"(?<!\r)\n\.(?!\.)")
 _STUFFED = re.compile(rb"\r\n\.(?![\r\n])")
 _LEGACY_STUFFED = re.compile(rb"\n\.(?!\r?\n)")
 
@@ -108,7 +110,7 @@ class BodyReader:
             self._reader._buffer[:0] = rest  # type: ignore[attr-defined]
         self.body.size = self._size + end - 2
         if not self._is_dropping and self.body.size <= self._limit:
-            self.body.content = self._unstuffed(self._data[:end])
+            self.body.content = _unstuffed_after_lf(self._unstuffed(self._data[:end]))
         return self.body
 
     def _unstuffed(self, data: bytearray) -> bytes:
@@ -119,3 +121,13 @@ class BodyReader:
         if b"\r\n.\n" in data or b"\r\n.\r" in data:
             return _STUFFED.sub(b"\r\n", data)[2:]
         return bytes(data.replace(b"\r\n.", b"\r\n"))[2:]
+
+
+def _unstuffed_after_lf(content: bytes) -> bytes:
+    """Undo the doubled dots of a client that takes a bare LF for a line end, as smtplib does with bytes.
+
+    Only when every dot after a bare LF is doubled: a single one shows that the client doubles none there.
+    """
+    if b"\n.." not in content or _SINGLE_DOT_AFTER_LF.search(content):
+        return content
+    return _DOTS_AFTER_LF.sub(b"\n.", content)

@@ -206,15 +206,19 @@ def _missing(block: HeaderBlock, origin: Origin, repairs: list[str], *, names: s
 def _from_line(field: Field, origin: Origin, repairs: list[str]) -> bytes:
     """Keep the From, unless its address cannot be right and the app has a default."""
     raw = field.raw
-    if origin.default_from is not None:
+    if origin.default_from is not None and is_unreal_from(field.value):
+        repairs.append("from_replaced")
         pairs = parse_addresses(field.value)
-        if not pairs or any(is_unreal_sender(address) for _, address in pairs):
-            repairs.append("from_replaced")
-            name = pairs[0][0] if pairs else ""
-            return b"From: " + _address_text(name, origin.default_from)
+        return b"From: " + _address_text(pairs[0][0] if pairs else "", origin.default_from)
     if raw.isascii() or origin.is_smtputf8:
         return raw
     return _encoded(field, repairs)
+
+
+def is_unreal_from(value: bytes) -> bool:
+    """Tell whether a From value names nobody, or somebody who can never receive an answer."""
+    pairs = parse_addresses(value)
+    return not pairs or any(is_unreal_sender(address) for _, address in pairs)
 
 
 def _encoded(field: Field, repairs: list[str]) -> bytes:

@@ -14,10 +14,10 @@ from datetime import datetime
 
 from relay.address import address_key, domain_of
 from relay.errors import Refused
-from relay.headers import HeaderBlock, decode_value, message_ids, parse_addresses
+from relay.headers import HeaderBlock, decode_value, hides_address, message_ids, parse_addresses
 from relay.intake.policy import Policy
 from relay.intake.references import Extractor, Found
-from relay.intake.repair import Origin, Repaired, repair
+from relay.intake.repair import Origin, Repaired, is_unreal_from, repair
 from relay.model import APP_HOLD, Delivery, DeliveryId, Message, MessageId, Submission, new_id
 from relay.settings import App
 from relay.status import Status
@@ -136,14 +136,24 @@ def _settled_app(transaction: Transaction, repaired: Repaired, policy: Policy) -
 def _check_from(repaired: Repaired, transaction: Transaction, policy: Policy) -> tuple[str, str]:
     """Give the From address and name, if the app may use them."""
     app = transaction.app
-    pairs = [pair for value in repaired.block.all("from") for pair in parse_addresses(value)]
-    is_replaced = "from_replaced" in repaired.repairs or "from_added" in repaired.repairs
-    if is_replaced:
+    values = repaired.block.all("from")
+    pairs = [pair for value in values for pair in parse_addresses(value)]
+    is_replaced = "from_replaced" in repaired.repairs
+    if app.from_domains:
+        kept = [value for value in values if not (is_replaced and is_unreal_from(value))]
+        if not (all(_may_stand(value, app, policy) for value in kept) and (pairs or not kept)):
+            text = "the From header's domain is not one of from_domains"
+            raise Refused(550, "5.7.1", text, reason="sender_not_allowed")
+    if is_replaced or "from_added" in repaired.repairs:
         return app.default_from or transaction.mail_from, pairs[0][0] if pairs else ""
-    if app.from_domains and not (pairs and all(policy.is_allowed(app, address) for _, address in pairs)):
-        raise Refused(550, "5.7.1", "the From header's domain is not one of from_domains", reason="sender_not_allowed")
     name, address = pairs[0] if pairs else ("", "")
     return address, name
+
+
+def _may_stand(value: bytes, app: App, policy: Policy) -> bool:
+    """Tell whether the app may use all that a From header names; an address we cannot read may be anybody's."""
+    addresses = [address for _, address in parse_addresses(value)]
+    return all(policy.is_allowed(app, address) for address in addresses) and not hides_address(value)
 
 
 def _message(

@@ -155,7 +155,7 @@ def _log_where(query: Query, *, seq: str, bounds: tuple[int, int] | None) -> _Wh
         where.add(_contains(WORDS, f"word{number}", word), **{f"word{number}": like_pattern(fold(word))})
     if query.to:
         where.add(_contains(_TO, "to", _needle(query.to)), to=like_pattern(_needle(query.to)))
-    if query.address:
+    if query.address is not None:
         where.add("d.address_key = :address", address=address_key(query.address))
     if query.booking:
         where.add(

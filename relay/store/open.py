@@ -58,6 +58,15 @@ def folder_of(url: str, base_dir: Path) -> Path:
     return _path(url, base_dir).parent
 
 
+def is_there(url: str, base_dir: Path) -> bool:
+    """Tell whether there is a store already, so that opening it makes no new one.
+
+    Raises:
+        ConfigError: the URL names no store we know.
+    """
+    return _path(url, base_dir).exists()
+
+
 def _path(url: str, base_dir: Path) -> Path:
     scheme, colon, rest = url.partition(":")
     if scheme != "sqlite" or not colon or not rest:

@@ -266,3 +266,9 @@ def test_the_unforeseen_is_one_sentence_with_exit_3(desk: Desk, monkeypatch: pyt
     assert got.code == 3
     assert got.err.startswith("waybill: this should not happen, please report it: ValueError")
     assert got.err.count("\n") == 1
+
+
+def test_a_store_that_was_not_there_is_not_taken_for_an_empty_log(desk: Desk) -> None:
+    got = desk.run("log")
+    assert (got.code, got.err) == (0, f"waybill: there was no store yet; made an empty one in {desk.folder / 'data'}\n")
+    assert desk.run("log").err == ""

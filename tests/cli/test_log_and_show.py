@@ -79,6 +79,7 @@ def test_log_narrows_by_every_option(desk: Desk, arguments: list[str], want: set
 
 
 def test_log_of_an_empty_store_is_no_failure(desk: Desk) -> None:
+    desk.run("migrate")
     got = desk.run("log")
     assert (got.code, got.err) == (0, "")
     assert desk.run("log", "--json").out == ""
@@ -179,6 +180,7 @@ def test_show_raw_gives_the_very_bytes(desk: Desk) -> None:
 
 @pytest.mark.parametrize("arguments", [["show", "01K0000000000000000000000"], ["show", "x", "--raw"]])
 def test_show_of_an_unknown_id_exits_1(desk: Desk, arguments: list[str]) -> None:
+    desk.run("migrate")
     got = desk.run(*arguments)
     assert (got.code, got.out) == (1, "")
     assert got.err.startswith("There is no message or delivery")

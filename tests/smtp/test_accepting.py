@@ -387,6 +387,57 @@ def test_from_header_outside_the_apps_domains_is_refused() -> None:
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (b"Subject: x\n\none\n..two\n...three\n", b"one\r\n.two\r\n..three\r\n"),  # smtplib, given bytes with LF
+        (b"Subject: x\n\none\n..two\n.three\n", b"one\r\n..two\r\n.three\r\n"),  # doubles no dots after LF
+        (b"Subject: x\r\n\r\none\r\n...two\r\n", b"one\r\n..two\r\n"),
+    ],
+)
+def test_dots_doubled_after_a_bare_lf_are_undone(sent: bytes, kept: bytes) -> None:
+    async def main() -> None:
+        async with running(config()) as intake:
+            client = await intake.client()
+            queued_id(await client.mail(sent + b"\r\n"))
+            assert kept in intake.acceptor.accepted[0].content
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("value", "want"),
+    [
+        (b"a@hotel.example", "250"),
+        (b"Harbour Hotel, Helsinki <a@hotel.example>", "250"),  # an old app's unquoted comma hides no address
+        (b'"Desk @ Harbour" <a@hotel.example>', "250"),
+        (b"b@evil.example, a@hotel.example", "550"),
+        (b"b @evil.example, a@hotel.example", "550"),
+        (b'"b"@evil.example, a@hotel.example', "550"),
+        (b"b@evil.example\\, a@hotel.example", "550"),
+    ],
+)
+def test_no_address_hides_in_the_from_header_by_being_hard_to_read(value: bytes, want: str) -> None:
+    async def main() -> None:
+        async with running(config(app=[{**LOOPBACK_APP, "from_domains": ["hotel.example"]}])) as intake:
+            client = await intake.client()
+            assert (await client.mail(b"From: " + value + b"\r\nSubject: x\r\n\r\nHi\r\n"))[:3] == want
+
+    run(main())
+
+
+def test_a_second_from_header_is_checked_also_when_the_first_was_replaced() -> None:
+    async def main() -> None:
+        app = {**LOOPBACK_APP, "from_domains": ["hotel.example"], "default_from": "desk@hotel.example"}
+        async with running(config(app=[app])) as intake:
+            client = await intake.client()
+            content = b"From: www-data@localhost\r\nFrom: ceo@bank.example\r\nSubject: x\r\n\r\nHi\r\n"
+            assert (await client.mail(content)).startswith("550 5.7.1")
+            queued_id(await client.mail(content.replace(b"ceo@bank.example", b"web@hotel.example")))
+
+    run(main())
+
+
 def test_with_the_null_sender_the_from_header_decides_the_app() -> None:
     async def main() -> None:
         settings = config(

@@ -44,6 +44,12 @@ def test_an_address_is_found_behind_many_that_contain_it(store: Store) -> None:
     assert [row.id for row in found.rows] == [wanted.deliveries[0].id]
 
 
+@pytest.mark.parametrize("question", ["@", "", " ", "@example.com", "%", "BK-"])
+def test_a_question_about_nobody_finds_nobody(store: Store, question: str) -> None:
+    accept(store, "anna@example.com", booking="BK-10042")
+    assert ask(store, question).rows == ()
+
+
 def test_a_redirected_mail_is_found_by_the_guest_it_was_meant_for(store: Store) -> None:
     made = submission("test@hotel.example")
     (delivery,) = made.deliveries

@@ -306,6 +306,14 @@ def test_missing_files_and_open_secrets_are_reported(tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in warnings(config)] == ["listener.1.auth_without_tls", "app.1.password_file"]
 
 
+def test_a_listener_that_makes_smuggling_possible_is_warned_of() -> None:
+    text = '[node]\nhostname = "r.example.com"\n[[listener]]\naddress = "%s:2525"\nbare_newline = "legacy"\n'
+    assert [w.split(":")[0] for w in warnings(load_text(text % "0.0.0.0", base_dir=Path()))] == [
+        "listener.1.bare_newline"
+    ]
+    assert warnings(load_text(text % "10.0.0.1", base_dir=Path())) == []
+
+
 def test_the_effective_configuration_hides_secrets_and_stays_on_its_lines() -> None:
     config = load_text(
         f'[[app]]\nname = "a"\nusername = "u"\npassword_hash = "{HASH}"\nkinds = {{ "a\\nb" = "x" }}\n',
