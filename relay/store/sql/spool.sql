@@ -57,6 +57,10 @@ SELECT encoding, checksum, raw FROM content WHERE id = :id
 -- Whether a raw mail is kept.
 SELECT 1 AS yes FROM content WHERE id = :id
 
+-- lock_message --
+-- Let two who end deliveries of one message do so one after the other, where several may write at once.
+UPDATE message SET store_content = store_content WHERE id = :message_id
+
 -- drop_content --
 -- The raw mail of a message whose deliveries have all ended, with those of its resends.
 DELETE FROM content
