@@ -1,8 +1,7 @@
-"""PostgreSQL under the store: the one module that talks to psycopg.
+"""PostgreSQL under the store: writers, readers and news of commits, over psycopg.
 
-Owns connections, the settings durability rests on, the translation of rows and errors, and the news that something
-was committed; threads and group commit are in writer.py and engine.py, as for SQLite. psycopg is used synchronously
-on those threads.
+Owns the settings durability rests on, transactions and snapshots, and the news that something was committed; threads
+and group commit are in writer.py and engine.py, as for SQLite. psycopg is used synchronously on those threads.
 
 Durability: synchronous_commit is at least "on" and fsync is on, both read back, so that a COMMIT that returned is on
 the server's disk. A COMMIT whose answer was lost counts as failed; what it held may be stored all the same.
@@ -11,9 +10,7 @@ Several nodes: no lock orders the writers; statements that compete lock their ro
 that made something due says NOTIFY waybill once, with its commit; a reader that asks `data_version` listens. That is
 only the nudge: every two seconds the answer is "look" anyway, for a lost notice must not stop the mail.
 
-Errors become ours here: no space -> StoreFull; a deadlock, a lock or a statement that waited too long -> StoreBusy; a
-lost connection, a server that stops or fails -> DiskFault (the writer connects and checks anew; a reader by itself,
-before its next snapshot); anything else -> StoreError.
+After a DiskFault the writer connects and checks anew; a reader does by itself, before its next snapshot.
 """
 
 from __future__ import annotations
@@ -21,47 +18,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import count
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
-from psycopg.rows import dict_row
-from psycopg.types.numeric import Int8Dumper
-from psycopg.types.string import StrDumper
 
-from relay.errors import StoreBusy, StoreError, StoreFull
+from relay.errors import StoreError
+from relay.store.postgres_connection import Connection, connect, translate
 from relay.store.postgres_sql import to_postgres
 from relay.store.protocols import DiskFault, Reader, Row, Value, Writer
 
-__all__ = ["CHANNEL", "Connection", "PostgresBackend", "connect", "translate"]
+__all__ = ["CHANNEL", "PostgresBackend"]
 
 CHANNEL = "waybill"
 
-Connection = psycopg.Connection[dict[str, Any]]
-
 _LOOK_EVERY = 2.0  #: seconds after which `data_version` differs even without a notice
-_STATEMENTS_PREPARED = 300  #: on a connection; there are fewer
 
-#: How long a vanished peer may go unnoticed, on either side; a URL may say otherwise for ours.
-_CONNECTING: dict[str, str | int] = {
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-    "target_session_attrs": "read-write",
-    "application_name": "waybill",
-}
-_SESSION = """
-SET TimeZone = 'UTC';
-SET client_encoding = 'UTF8';
-SET standard_conforming_strings = on;
-SET tcp_keepalives_idle = 10;
-SET tcp_keepalives_interval = 5;
-SET tcp_keepalives_count = 3;
-SET idle_in_transaction_session_timeout = '60s'
-"""
 #: The writer gives up what waits so long; its caller says 451 or tries again.
 _WRITER_SESSION = """
 SET lock_timeout = '5s';
@@ -69,62 +42,15 @@ SET statement_timeout = '30s';
 SET idle_in_transaction_session_timeout = '20s'
 """
 
+_versions = count(1)  #: never the same twice, whichever connection says it
+
 #: Statements after which another node may have something to do.
 _NEWS = frozenset(
     {
-        *("spool.insert_delivery", "spool.wake_site", "spool.release_owner", "spool.take_over"),
+        *("spool.insert_delivery", "spool.wake_site", "spool.release_owner", "spool.take_over", "spool.take_over_from"),
         *("queue.flush", "queue.release", "pauses.insert", "pauses.free"),
     }
 )
-
-_BUSY = {"40001", "40P01", "55P03", "57014"}  # serialization, deadlock, lock not available, statement timed out
-_GONE = {"57P01", "57P02", "57P03", "57P05", "25P03", "53300", "3D000"}  # stopping, crashed, starting, idle, too many
-_GONE_CLASSES = ("08", "58", "XX", "F0")  # connection, system, internal (damage), configuration file
-
-
-def translate(error: psycopg.Error) -> StoreError:
-    """Make our error of PostgreSQL's."""
-    said = " ".join(str(error).split())
-    code = error.sqlstate
-    if code == "53100":
-        return StoreFull(f"no space left for the store: {said}")
-    if code in _BUSY:
-        return StoreBusy(f"the store was kept locked by others: {said}")
-    if code is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return DiskFault(f"the store cannot be reached: {said}")
-    if code is not None and (code in _GONE or code.startswith(_GONE_CLASSES)):
-        return DiskFault(f"the store cannot be used: {said}")
-    return StoreError(f"the store refused: {said}")
-
-
-def connect(url: str) -> Connection:
-    """Open a connection on which times are UTC and nothing is begun by itself.
-
-    Raises:
-        DiskFault: the server cannot be reached.
-        StoreError: it refuses us, or its encoding is not UTF-8.
-    """
-    try:
-        given = conninfo_to_dict(url)
-        connection = psycopg.connect(url, autocommit=True, row_factory=dict_row, **_CONNECTING | given)  # type: ignore[arg-type]
-    except psycopg.Error as error:
-        raise translate(error) from error
-    try:
-        connection.prepared_max = _STATEMENTS_PREPARED
-        connection.prepare_threshold = 2
-        # Numbers and texts always of one type, or each size would be a statement of its own to prepare.
-        connection.adapters.register_dumper(int, Int8Dumper)
-        connection.adapters.register_dumper(str, StrDumper)
-        connection.execute(_SESSION)
-        if connection.info.parameter_status("server_encoding") != "UTF8":
-            raise StoreError("the store needs a PostgreSQL database with the encoding UTF8")
-    except psycopg.Error as error:
-        connection.close()
-        raise translate(error) from error
-    except StoreError:
-        connection.close()
-        raise
-    return connection
 
 
 def _bind(params: Mapping[str, Value] | None) -> dict[str, Any]:
@@ -260,7 +186,7 @@ class PostgresReader:
         self._open = open_now
         self._statements = statements
         self._clock = clock
-        self._version = 0
+        self._version = next(_versions)
         self._looked_at = clock()
         self._use(open_now())
 
@@ -277,7 +203,10 @@ class PostgresReader:
             if not isinstance(translate(error), DiskFault):
                 raise translate(error) from error
             self._renew()
-            self._connection.execute(command)
+            try:
+                self._connection.execute(command)
+            except psycopg.Error as again:
+                raise translate(again) from again
 
     def end(self) -> None:
         with suppress(psycopg.Error):
@@ -290,11 +219,14 @@ class PostgresReader:
             self._hear()
         except psycopg.Error:
             self._renew()
-            self._version += 1
+            try:
+                self._hear()
+            except psycopg.Error as error:
+                raise translate(error) from error
         now = self._clock()
         if now - self._looked_at >= _LOOK_EVERY:
             self._looked_at = now
-            self._version += 1
+            self._version = next(_versions)
         return self._version
 
     def _hear(self) -> None:
@@ -302,12 +234,13 @@ class PostgresReader:
             self._connection.add_notify_handler(self._count)
             self._connection.execute(f"LISTEN {CHANNEL}")
             self._is_listening = True
+            self._version = next(_versions)  # what was said before that went unheard
         self._connection.pgconn.consume_input()
         while self._connection.pgconn.notifies() is not None:
-            self._version += 1
+            self._version = next(_versions)
 
     def _count(self, notice: psycopg.Notify) -> None:
-        self._version += 1
+        self._version = next(_versions)
 
     def _renew(self) -> None:
         """Replace a connection that broke.

@@ -18,7 +18,7 @@ import psycopg
 
 from relay.errors import StoreError
 from relay.store.migrations import STEPS
-from relay.store.postgres import Connection, connect, translate
+from relay.store.postgres_connection import Connection, connect, translate
 
 _LOCK = 0x57617962696C6C  # "Waybill"
 

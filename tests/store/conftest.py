@@ -13,10 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bench.postgres_server import PostgresServer
 from relay.store import migrate, open_store
 from relay.store.engine import EngineStore
 from relay.store.sqlite import connect
-from tests.support.postgres import PostgresServer
 
 BACKENDS = ("postgres", "sqlite")
 

@@ -249,3 +249,16 @@ CREATE TABLE search (
 CREATE TABLE search_pending (
   seq BIGINT PRIMARY KEY
 );
+
+-- m0003_nodes --
+-- The processes that work on this store.
+
+CREATE TABLE node (
+  owner      TEXT COLLATE "C" PRIMARY KEY,  -- what its leases bear
+  node       TEXT COLLATE "C" NOT NULL,  -- host name
+  role       TEXT COLLATE "C" NOT NULL,  -- delivery | intake
+  version    TEXT COLLATE "C" NOT NULL,
+  sources    TEXT COLLATE "C" NOT NULL,  -- addresses it sends from, joined by spaces
+  started_at TIMESTAMPTZ NOT NULL,
+  seen_at    TIMESTAMPTZ NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 20);

@@ -73,6 +73,11 @@ UPDATE delivery SET lease_owner = NULL, next_at = :now, is_unknown = 1
 WHERE lease_owner IS NOT NULL AND (next_at <= :now OR :everyone = 1)
 RETURNING id, message_id, lease_owner
 
+-- take_over_from --
+-- The leases of one process that died.
+UPDATE delivery SET lease_owner = NULL, next_at = :now, is_unknown = 1 WHERE lease_owner = :owner
+RETURNING id, message_id, lease_owner
+
 -- release_owner --
 -- All leases of one process that stops in order.
 UPDATE delivery SET lease_owner = NULL, next_at = :now WHERE lease_owner = :owner

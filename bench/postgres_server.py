@@ -1,7 +1,8 @@
-"""A PostgreSQL server of our own for tests: made in a temporary folder, run as an unprivileged user, gone afterwards.
+"""A PostgreSQL server of our own, for the demo of several nodes and for tests.
 
-Debian keeps the programs in /usr/lib/postgresql/VERSION/bin. As root the server runs as `postgres` or `nobody`, for it
-refuses root. It takes connections on loopback and on a Unix socket, without a password.
+It is made in a temporary folder, runs as an unprivileged user and is gone afterwards. Debian keeps the programs in
+/usr/lib/postgresql/VERSION/bin. As root the server runs as `postgres` or `nobody`, for it refuses root. It takes
+connections on loopback and on a Unix socket, without a password.
 """
 
 from __future__ import annotations
@@ -20,13 +21,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import psycopg
-import pytest
 
 from relay.demo.connections import free_port
-from tests.support.tools import need
+from relay.errors import RelayError
 
 _SETTINGS = {
-    "fsync": "on",
     "shared_buffers": "32MB",
     "max_connections": "150",
     "unix_socket_permissions": "0777",
@@ -37,10 +36,21 @@ _SETTINGS = {
 }
 
 
+class NoPostgres(RelayError):
+    """There is no PostgreSQL server on this machine, or it does not start."""
+
+
 def programs() -> Path:
-    """Find the folder of initdb and postgres, or skip (under CI: fail) by name."""
+    """Find the folder of initdb and postgres.
+
+    Raises:
+        NoPostgres: they are not installed.
+    """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    return found[-1].parent if found else Path(need("initdb")).parent
+    on_path = shutil.which("initdb")
+    if not found and on_path is None:
+        raise NoPostgres("PostgreSQL is not installed: apt-get install postgresql")
+    return (found[-1] if found else Path(str(on_path)).resolve()).parent
 
 
 class PostgresServer:
@@ -74,18 +84,22 @@ class PostgresServer:
             self.execute("CREATE DATABASE waybill", database="postgres")
             self.execute("CREATE EXTENSION pg_trgm")
         except BaseException:
-            self._remove()
+            self.remove()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._remove()
+        self.remove()
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        settings = [f"-c{key}={value}" for key, value in _SETTINGS.items()]
+    def start(self, *, fsync: str = "on") -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            NoPostgres: it does not.
+        """
+        settings = [f"-c{key}={value}" for key, value in (_SETTINGS | {"fsync": fsync}).items()]
         where = [f"-p{self.port}", "-clisten_addresses=127.0.0.1", f"-k{self.folder}"]
         log = (self.folder / "log").open("ab")
         with log:
@@ -100,7 +114,7 @@ class PostgresServer:
         end = time.monotonic() + 30
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"PostgreSQL does not start:\n{(self.folder / 'log').read_text()[-2000:]}")
+                raise NoPostgres(f"PostgreSQL does not start:\n{(self.folder / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
 
     def stop(self, *, how: signal.Signals = signal.SIGINT) -> None:
@@ -136,9 +150,10 @@ class PostgresServer:
         command = [str(self._bin / program), *arguments, "-D", str(self.folder / "data")]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.folder, **self._as_user)
         if done.returncode != 0:
-            raise RuntimeError(f"{program} failed: {done.stderr.strip()}")
+            raise NoPostgres(f"{program} failed: {done.stderr.strip()}")
 
-    def _remove(self) -> None:
+    def remove(self) -> None:
+        """Stop it and take its folder away."""
         self.stop(how=signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -156,4 +171,4 @@ def _unprivileged() -> pwd.struct_passwd:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    pytest.skip("PostgreSQL refuses to run as root, and there is no other user")
+    raise NoPostgres("PostgreSQL refuses to run as root, and there is no other user")
