@@ -9,11 +9,12 @@ DEV_STAMP := $(VENV)/.installed-dev
 LOCK := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
 CONFIG := $(wildcard config.toml)
 
-.PHONY: help run test lint format demo bench kill-test lock clean
+.PHONY: help run test lint format demo cluster-demo bench kill-test lock clean
 
 help:
 	@echo "make run        start Waybill (with ./config.toml when it exists, otherwise on 127.0.0.1:2525)"
 	@echo "make demo       a small internet on this machine, with sample booking mails"
+	@echo "make cluster-demo  two nodes on one PostgreSQL, one of them killed (needs Debian's postgresql)"
 	@echo "make test       format check, lint, types and all tests"
 	@echo "make lint       format check, lint and types alone"
 	@echo "make format     put the code into form"
@@ -43,6 +44,9 @@ run: $(RUN_STAMP)
 
 demo: $(RUN_STAMP)
 	$(BIN)/waybill demo
+
+cluster-demo: $(DEV_STAMP)
+	$(BIN)/python -m bench.cluster
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check --quiet .
