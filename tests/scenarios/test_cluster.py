@@ -99,6 +99,7 @@ def load(address: HostPort, path: Path, *, domain: str = DOMAIN) -> LedgerClient
     return client
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_killed_nodes_mail_is_taken_over_within_a_minute(own_postgres: PostgresServer, tmp_path: Path) -> None:
     with world(own_postgres, tmp_path, replace(QUICK, delays={Step.FINAL: 0.3})) as there, ExitStack() as stack:
@@ -143,6 +144,7 @@ def test_a_restart_of_the_database_loses_and_doubles_nothing(
         assert doubled_without_a_mark(tmp_path, own_postgres) == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_node_that_was_cut_off_neither_loses_mail_nor_sends_what_others_took(
     own_postgres: PostgresServer, tmp_path: Path
