@@ -9,16 +9,18 @@ DEV_STAMP := $(VENV)/.installed-dev
 LOCK := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
 CONFIG := $(wildcard config.toml)
 
-.PHONY: help run test lint format demo bench kill-test lock clean
+.PHONY: help run test lint format demo cluster-demo bench kill-test lock clean cluster-test
 
 help:
 	@echo "make run        start Waybill (with ./config.toml when it exists, otherwise on 127.0.0.1:2525)"
 	@echo "make demo       a small internet on this machine, with sample booking mails"
+	@echo "make cluster-demo  two nodes on one PostgreSQL, one of them killed (needs Debian's postgresql)"
 	@echo "make test       format check, lint, types and all tests"
 	@echo "make lint       format check, lint and types alone"
 	@echo "make format     put the code into form"
 	@echo "make bench      compare with Postfix on this machine (a few minutes)"
 	@echo "make kill-test  1,000 kills under load and 200 power cuts, none may lose a message (about half an hour)"
+	@echo "make cluster-test  kill a node and cut one off, over PostgreSQL (a few minutes)"
 	@echo "make lock       renew the lock files (needs uv); make lock UPGRADE=--upgrade takes newer versions"
 	@echo "make clean      remove .venv and all caches"
 
@@ -44,6 +46,9 @@ run: $(RUN_STAMP)
 demo: $(RUN_STAMP)
 	$(BIN)/waybill demo
 
+cluster-demo: $(DEV_STAMP)
+	$(BIN)/python -m bench.cluster
+
 lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
@@ -63,6 +68,9 @@ bench: $(DEV_STAMP)
 kill-test: $(DEV_STAMP)
 	WAYBILL_KILLS=1000 WAYBILL_POINTS=all WAYBILL_CUTS=200 $(BIN)/python -m pytest -rP \
 	  tests/scenarios/test_kills.py tests/scenarios/test_kill_points.py tests/scenarios/test_power_cut.py
+
+cluster-test: $(DEV_STAMP)
+	$(BIN)/python -m pytest -m slow tests/scenarios/test_cluster.py
 
 lock:
 	@command -v uv >/dev/null || { echo "make lock needs uv, see its own installation page"; exit 1; }

@@ -13,6 +13,7 @@ import gc
 import logging
 import os
 import random
+import secrets
 import signal
 import socket
 import sys
@@ -22,10 +23,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from relay import logs, systemd
+from relay import __version__, logs, systemd
 from relay.settings import Config
-from relay.store import exclusive, folder_of, open_store
+from relay.store import exclusive, folder_of, is_shared, open_store
 from relay.store.engine import EngineStore
+from relay.store.nodes import Member
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ def run_delivery(config: Config) -> int:
     Raises:
         StoreLocked: another delivery process works on this SQLite store.
     """
+    if is_shared(config.store.url):
+        return _run(config, "delivery", [delivery])
     with exclusive(config.data_dir, "deliver"):
         return _run(config, "delivery", [delivery])
 
@@ -116,6 +120,7 @@ async def intake(config: Config, store: EngineStore, tasks: asyncio.TaskGroup) -
     from relay.intake.auth import load_hashes
     from relay.intake.listener import serve_listeners
     from relay.intake.reception import FreeSpace, Reception
+    from relay.presence import keep_present
     from relay.store import refusals, spool
     from relay.wake import Waker
 
@@ -126,14 +131,33 @@ async def intake(config: Config, store: EngineStore, tasks: asyncio.TaskGroup) -
     reception = Reception(named, acceptor, hashes=load_hashes(config), free_space=FreeSpace(folder))
     listeners = await serve_listeners(reception, _sockets(config))
     refusing = tasks.create_task(acceptor.run())
+    present = (
+        tasks.create_task(keep_present(store, _member(config, "intake"), clock=_utc_now))
+        if is_shared(config.store.url)
+        else None
+    )
     try:
         yield
     finally:
+        if present is not None:
+            present.cancel()
         await listeners.stop(_GRACE.total_seconds())
         refusing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await refusing
         waker.close()
+
+
+def _member(config: Config, role: str) -> Member:
+    """What this process is called among those of its store; the random part outlives a pid that comes again."""
+    name = _hostname(config)
+    return Member(
+        owner=f"{name}/{os.getpid()}/{secrets.token_hex(4)}",
+        node=name,
+        role=role,
+        version=__version__,
+        sources=" ".join(source.address for source in config.delivery.source_addresses),
+    )
 
 
 def _hostname(config: Config) -> str:
@@ -162,6 +186,7 @@ async def delivery(config: Config, store: EngineStore, tasks: asyncio.TaskGroup)
     from relay.wake import WakeListener
 
     clock = time.monotonic
+    member = _member(config, "delivery")
     resolver = Resolver(
         config.dns.servers,
         timeout=config.dns.timeout.total_seconds(),
@@ -184,8 +209,9 @@ async def delivery(config: Config, store: EngineStore, tasks: asyncio.TaskGroup)
         config=config,
         clock=_utc_now,
         random=random.random,
-        owner=f"{_hostname(config)}/{os.getpid()}",
-        is_alone=True,
+        owner=member.owner,
+        is_alone=not is_shared(config.store.url),
+        member=member if is_shared(config.store.url) else None,
     )
     listener = WakeListener(config.data_dir, scheduler.wake)
     listener.start(asyncio.get_running_loop())

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import socket
 import stat
 import tomllib
@@ -226,6 +227,10 @@ def _is_world_readable(config: Config, path: Path) -> bool:
         return False  # missing files are file_problems' business
 
 
+#: A password inside a store's URL: before the host, or among the parameters.
+_URL_PASSWORD = re.compile(r"(://[^:/?@]*:(?=[^/?]*@)|[?&]password=)[^@&]*")
+
+
 def effective_lines(config: Config) -> list[str]:
     """Write the configuration in force as key=value lines, secrets masked."""
     return [f"{key}={value}" for key, value in _flatten(config, "")]
@@ -239,6 +244,8 @@ def _flatten(value: object, prefix: str) -> Iterator[tuple[str, str]]:
             inner = getattr(value, name)
             if name in _MASKED and inner is not None:
                 inner = "********"
+            elif name == "url" and isinstance(inner, str):
+                inner = _URL_PASSWORD.sub(r"\1********", inner)
             yield from _flatten(inner, f"{prefix}.{name}" if prefix else name)
     elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
         for number, inner in enumerate(value, 1):

@@ -35,8 +35,11 @@ def cross_check(config: Config) -> list[Fault]:
 def _node_faults(config: Config) -> Iterator[Fault]:
     if not _HOSTNAME.fullmatch(config.node.hostname):
         yield ("node", "hostname"), f'"{config.node.hostname}" is no host name; write one such as "relay.example.com"'
-    if not re.fullmatch(r"sqlite:.+", config.store.url):
-        yield ("store", "url"), 'write "sqlite:PATH", for example "sqlite:data/waybill.db"'
+    if not re.fullmatch(r"sqlite:.+|postgres(ql)?://.+", config.store.url):
+        yield (
+            ("store", "url"),
+            'write "sqlite:PATH", for example "sqlite:data/waybill.db", or "postgresql://USER@HOST/DATABASE"',
+        )
 
 
 def _address_faults(config: Config) -> Iterator[Fault]:

@@ -132,7 +132,7 @@ class Node(Section):
 
 
 class StoreSettings(Section):
-    #: "sqlite:PATH"; relative paths are relative to the configuration file's folder.
+    #: "sqlite:PATH", relative paths relative to the configuration file's folder; or "postgresql://USER@HOST/DATABASE".
     url: str = "sqlite:data/waybill.db"
 
 

@@ -28,6 +28,7 @@ from relay.intake.listener import bind
 from relay.settings import Config, Listener
 from relay.store import open_store
 from relay.store.locks import exclusive
+from relay.store.open import is_shared
 from relay.store.sqlite import needs_single_process
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def serve(config: Config, config_path: Path | None) -> int:
     if os.geteuid() == 0:
         log.warning("running as root: give Waybill a user of its own, and port 25 by a systemd socket")
     with exclusive(config.data_dir, "serve"):
-        if needs_single_process() or sys.platform != "linux":
+        if (needs_single_process() and not is_shared(config.store.url)) or sys.platform != "linux":
             from relay import app  # the whole relay, which the supervisor itself never needs
 
             return app.run_all(config)

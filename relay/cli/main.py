@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "stats": ("relay.cli.stats", "stats", "Count what happened to the mail of the last days."),
     "verify": ("relay.cli.maintenance", "verify", "Check the store for faults."),
     "migrate": ("relay.cli.maintenance", "migrate", "Bring the store to the form this version needs."),
+    "nodes": ("relay.cli.nodes", "nodes", "Show which machines work on the store."),
     "app": ("relay.cli.app", "app", "List the apps that may send, or make a password hash."),
 }
 

@@ -77,6 +77,7 @@ class Carriage:
         self._monotonic = monotonic
         self._loads = {True: 0, False: 0}  #: deliveries queued or carried: first tries, retries
         self._is_cutting = False
+        self.doubt_until = float("-inf")  #: until then whatever is sent is looked at again
 
     def stop_connecting_for_good(self) -> None:
         """Open no further connection, and give back what no server has answered to."""
@@ -87,7 +88,8 @@ class Carriage:
         site = worker.site
         self._contents.pin(transaction.content_key)
         try:
-            if self._monotonic() - transaction.queued_at > _STALE_AFTER:
+            mono = self._monotonic()
+            if mono - transaction.queued_at > _STALE_AFTER or mono < self.doubt_until:
                 await self._confirm(site, transaction)
             if transaction.claims:
                 await self._try_hosts(worker, transaction)

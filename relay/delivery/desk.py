@@ -15,7 +15,8 @@ from relay.delivery.transaction import ContentKey
 from relay.errors import StoreError
 from relay.model import Claimed, DeliveryId, Disposition, Suppression
 from relay.settings import Suppressions
-from relay.store import content, sites, spool, suppressions
+from relay.store import content, nodes, sites, spool, suppressions
+from relay.store.nodes import Member
 from relay.store.protocols import DiskFault, Store, Tx
 from relay.store.sites import SiteRow
 
@@ -43,6 +44,17 @@ class Batch:
 
     def __bool__(self) -> bool:
         return bool(self.dispositions or self.away or self.held or self.sites or self.wake_domains)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """What a delivery process learns of the others with each beat."""
+
+    at: datetime  #: the store's clock
+    is_new: bool  #: the store did not know us (any more): our leases may be others' by now
+    owners: tuple[str, ...]  #: of all delivery processes alive, ours among them
+    taken: int  #: deliveries of dead processes that were taken over
+    sites: list[SiteRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +97,22 @@ class Desk:
     async def take_over(self, now: datetime) -> int:
         """Take over leases that ran out."""
         return await self._store.write(lambda tx: spool.take_over(tx, now=now))
+
+    async def beat(self, member: Member, *, now: datetime, patience: timedelta) -> Pulse:
+        """Say that we live, bury who was silent longer than `patience`, and see who is there."""
+
+        def unit(tx: Tx) -> Pulse:
+            beat = nodes.beat(tx, member, now=now)
+            dead = nodes.bury(tx, silent_since=beat.at - patience)
+            taken = spool.take_over_from(tx, dead, now=now)
+            owners = nodes.owners(nodes.living(tx, now=now), role=member.role)
+            return Pulse(at=beat.at, is_new=beat.is_new, owners=owners, taken=taken, sites=sites.load(tx))
+
+        return await self._store.write(unit)
+
+    async def leave(self) -> None:
+        """Take ourselves out of the processes alive."""
+        await self._store.write(lambda tx: nodes.leave(tx, self._owner))
 
     async def claim(self, now: datetime, *, fresh: int, due: int) -> Catch:
         """Lease up to so many first tries and so many retries, the oldest first."""

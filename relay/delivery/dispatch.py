@@ -111,7 +111,7 @@ class Dispatch:
         mono = self._monotonic()
         is_fresh = claims[0].delivery.attempts == 0
         is_picky = site.step > 0 or self._pool.is_memory_short(is_fresh=is_fresh)
-        if site.is_backing_off(self._clock()) or (is_picky and not site.has_room(mono)):
+        if site.limits.connections == 0 or site.is_backing_off(self._clock()) or (is_picky and not site.has_room(mono)):
             self.sent_away(site, claims)
             return
         for start in range(0, len(claims), MAX_RECIPIENTS):

@@ -20,6 +20,11 @@ class RateWindow:
         self._per = rate.per.total_seconds()
         self._times: deque[float] = deque(maxlen=rate.count)
 
+    def change(self, rate: Rate) -> None:
+        """Keep to another rate from now on; what went already counts."""
+        self._per = rate.per.total_seconds()
+        self._times = deque(self._times, maxlen=rate.count)
+
     def wait(self, mono: float) -> float:
         """Return the seconds until the next one may go; 0 is now."""
         if self._times.maxlen is None or len(self._times) < self._times.maxlen:

@@ -77,6 +77,16 @@ class Pool:
         """Tell whether the deliveries that wait or are carried leave little room for others of their kind."""
         return self._carriage.is_memory_short(is_fresh=is_fresh)
 
+    def doubt(self, seconds: float) -> None:
+        """Look again at everything before it is sent, for as long as claims of until now may be in memory."""
+        self._carriage.doubt_until = self._monotonic() + seconds
+
+    def send_away(self, sites: Iterable[Site]) -> None:
+        """Give back what waits for these sites."""
+        for site in sites:
+            if site.queued:
+                self._carriage.send_away_waiting(site)
+
     def pause(self) -> None:
         """Begin nothing until resumed: results cannot be recorded now."""
         self._is_paused = True
@@ -178,6 +188,8 @@ class Pool:
         return bool(self._starved) and len(self._workers) >= self._max
 
     def _should_give_way(self, worker: Worker) -> bool:
+        if worker.site.is_over_limit:
+            return True  # the share of this process has shrunk
         if not self._is_place_wanted:
             return False
         connection = worker.connection
@@ -194,7 +206,7 @@ class Pool:
         self._due_workers -= worker.is_due
         worker.is_due = False
         self._serve_starved()
-        if not self._is_place_wanted:
+        if not self._is_place_wanted and not worker.site.is_over_limit:
             await self._idle.wait(worker, seconds=limits.idle.total_seconds())
 
     async def _end(self, worker: Worker) -> None:

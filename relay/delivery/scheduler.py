@@ -24,20 +24,23 @@ from datetime import datetime, timedelta
 from relay.delivery.carrier import Carrier
 from relay.delivery.contents import Contents
 from relay.delivery.contract import Connector, Router
-from relay.delivery.desk import Desk
+from relay.delivery.desk import Desk, Pulse
 from relay.delivery.dispatch import Dispatch
 from relay.delivery.fate import Classify, RetryPlan
 from relay.delivery.hosts import DeadHosts
 from relay.delivery.leases import Leases
+from relay.delivery.membership import BEAT, Membership
 from relay.delivery.pool import Pool
 from relay.delivery.recorder import Recorder
 from relay.delivery.routing import Routing
+from relay.delivery.share import Share
 from relay.delivery.sites import Sites
 from relay.delivery.transaction import content_key
 from relay.delivery.verdict import Judge
 from relay.errors import StoreError
 from relay.model import Claimed, DeliveryId
 from relay.settings import Config
+from relay.store.nodes import Member
 from relay.store.protocols import Store
 
 logger = logging.getLogger(__name__)
@@ -53,6 +56,8 @@ _BREATH = 0.004  #: seconds between claims otherwise
 _BUSY = 100  #: deliveries in memory that are plenty
 _TICK = 1.0
 _LAST_RECORDS = 3.0  #: seconds the last records may take when the process stops
+JOINING = BEAT + 2.0  #: seconds until every other process has heard of a new one
+_DOUBT = 90.0  #: seconds after which nothing is in memory that was claimed before we were cut off and not looked at
 _TROUBLE_PAUSE = 1.0  #: seconds before a store that failed is asked again
 
 
@@ -71,10 +76,15 @@ class Scheduler:
         random: Callable[[], float],
         owner: str,
         is_alone: bool = False,
+        member: Member | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         settle_seconds: float = 1.0,
     ) -> None:
-        """`is_alone`: no other delivery process can be alive on this store, so all leases found are a dead one's."""
+        """See `run`.
+
+        `is_alone`: no other delivery process can be alive on this store, so all leases found are a dead one's.
+        `member`: there may be others, and this is how they know us; its owner is `owner`.
+        """
         self._router = router
         self._connector = connector
         self._config = config
@@ -101,6 +111,13 @@ class Scheduler:
         self._is_hungry = False
         self._has_caught = False
         self._is_store_failing = False
+        self._is_cut_off = False
+        self._is_joining = False
+        self._share = Share()
+        self._membership = (
+            Membership(self._desk, member, owner=self, clock=clock, monotonic=monotonic) if member is not None else None
+        )
+        self._owner = owner
 
     # -- from outside
 
@@ -148,8 +165,48 @@ class Scheduler:
     def store_works(self) -> None:
         """Go on."""
         self._is_store_failing = False
-        self._pool.resume(self._sites)
-        self._nudge.set()
+        self._go_on()
+
+    @property
+    def _must_wait(self) -> bool:
+        return self._is_store_failing or self._is_cut_off or self._is_joining
+
+    # -- what the membership tells
+
+    def cut_off(self) -> None:
+        """Begin nothing more: others may be taking over what we hold."""
+        self._is_cut_off = True
+        self._pool.pause()
+
+    def among(self, pulse: Pulse, *, is_back: bool) -> None:
+        """Share the sites with the other processes, and heed what they found out."""
+        if len(pulse.owners) > 1 and (is_back or not self._share.owner):
+            self._join()
+        self._share = Share(owner=self._owner, owners=pulse.owners)
+        without = self._sites.divide(self._share)
+        self._pool.send_away([*without, *self._sites.adopt(pulse.sites)])
+        if pulse.taken:
+            logger.warning("took over %d deliveries of a process that is gone", pulse.taken)
+            self._nudge.set()
+        if is_back:
+            self._pool.doubt(_DOUBT)
+            self._is_cut_off = False
+            self._go_on()
+
+    def _join(self) -> None:
+        """Let the others hear of us and shrink their shares before we use ours."""
+        self._is_joining = True
+        self._pool.pause()
+        asyncio.get_running_loop().call_later(JOINING, self._joined)
+
+    def _joined(self) -> None:
+        self._is_joining = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._must_wait:
+            self._pool.resume(self._sites)
+            self._nudge.set()
 
     # -- the life
 
@@ -157,7 +214,10 @@ class Scheduler:
         self._build(tasks)
         await self._open()
         recording = tasks.create_task(self._recorder.run())
-        upkeep = tasks.create_task(self._keep_up())
+        upkeep = [tasks.create_task(self._keep_up())]
+        if self._membership is not None:
+            await self._membership.beat()  # before the first claim: whose leases they are must be known
+            upkeep.append(tasks.create_task(self._membership.run()))
         self._started.set()
         while not self._stopping.is_set():
             try:
@@ -169,7 +229,18 @@ class Scheduler:
                 logger.error("claiming waits for the store: %s", error)
                 await self._pause(_TROUBLE_PAUSE)
         await self._wind_up(recording)
-        upkeep.cancel()
+        for task in upkeep:
+            task.cancel()
+        if self._membership is not None:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """Let the others have our share at once."""
+        try:
+            async with asyncio.timeout(_LAST_RECORDS):
+                await self._desk.leave()
+        except (StoreError, TimeoutError) as error:
+            logger.warning("leaving without a word: %s", error)
 
     def _build(self, tasks: asyncio.TaskGroup) -> None:
         delivery = self._config.delivery
@@ -221,7 +292,7 @@ class Scheduler:
         self._nudge.clear()
         fresh, due = self._leases.room()
         self._is_hungry = False
-        if self._is_store_failing or (not fresh and not due):
+        if self._must_wait or (not fresh and not due):
             self._is_hungry = True
             return
         fresh, due = min(fresh, _CLAIM), min(due, _CLAIM)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from relay.delivery.meters import WINDOW_SECONDS, RateWindow, Throughput
 from relay.delivery.transaction import Transaction
@@ -39,6 +39,8 @@ KNOWN_FOR = 60.0
 #: How long a site that refused a further connection keeps the smaller limit.
 SHRUNK_FOR = 60.0
 _STORED_AFTER = 5.0  #: seconds after which a back-off is surely stored
+_PROBE_LATER = timedelta(seconds=6)  #: a beat, and the second it takes to notice
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _GROWTH = 20  #: deliveries until full concurrency after a back-off
 
 
@@ -70,6 +72,15 @@ class Site:
         self._due: deque[Transaction] = deque()
         self._is_due_next = False
         self._pushed_at = float("-inf")
+        self._recorded_at = _NEVER  #: when its back-off last changed, here or in a process we heard of
+
+    def limit_to(self, limits: SiteLimits) -> None:
+        """Take other limits from now on: the share of this process has changed."""
+        is_full = self._allowed >= self.limits.connections
+        self._allowed = limits.connections if is_full else min(self._allowed, limits.connections)
+        self.limits = limits
+        if self._rate is not None and limits.rate is not None:
+            self._rate.change(limits.rate)
 
     # -- waiting transactions
 
@@ -132,11 +143,18 @@ class Site:
 
     def may_connect(self, mono: float) -> bool:
         """Tell whether one more connection may be opened."""
+        if self.limits.connections == 0:
+            return False
         if self.step > 0:
             return not self.connecting  # for the probe, however long an old transaction still takes
         if self.connecting and mono > self._known_until:
             return False
         return self.workers < self._allowed
+
+    @property
+    def is_over_limit(self) -> bool:
+        """Tell whether there are more connections than this process may have by now."""
+        return self.workers > self.limits.connections
 
     def answered(self, mono: float) -> None:
         """Note that a session was opened: the site is alive."""
@@ -222,8 +240,22 @@ class Site:
         if self.step > 0:
             self._allowed = 1
 
+    def adopt(self, record: SiteRow) -> bool:
+        """Back off as another process found it must, if that is newer than what we know; tell whether it is.
+
+        We probe a little later than who found it, so that one probe tells all.
+        """
+        if record.step == 0 or record.until_at is None or record.updated_at <= self._recorded_at:
+            return False
+        self.restore(record)
+        self.until_at = record.until_at + _PROBE_LATER
+        self._recorded_at = record.updated_at
+        self.generation += 1
+        return True
+
     def record(self, now: datetime) -> SiteRow:
         """Return what is to outlive this process."""
+        self._recorded_at = now
         return SiteRow(
             key=self.key,
             step=self.step,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from relay.delivery.contract import Route
+from relay.delivery.share import Share
 from relay.delivery.site import Site
 from relay.settings import SiteLimits, SiteOverride
 from relay.store.sites import SiteRow
@@ -23,6 +24,8 @@ class Sites:
         self._overrides = tuple(overrides)
         self._sites: dict[str, Site] = {}
         self._records: dict[str, SiteRow] = {}
+        self._whole: dict[str, SiteLimits] = {}  #: what all processes together must keep to
+        self._share = Share()
 
     def __iter__(self) -> Iterator[Site]:
         return iter(list(self._sites.values()))
@@ -30,6 +33,25 @@ class Sites:
     def load(self, records: Sequence[SiteRow]) -> None:
         """Remember stored back-offs for when their sites are met again."""
         self._records = {record.key: record for record in records if record.step > 0}
+
+    def divide(self, share: Share) -> list[Site]:
+        """Take our share of all limits from now on; return the sites of which we have none."""
+        if share != self._share:
+            self._share = share
+            for key, site in self._sites.items():
+                site.limit_to(share.of(self._whole[key], key=key))
+        return [site for site in self if site.limits.connections == 0]
+
+    def adopt(self, records: Sequence[SiteRow]) -> list[Site]:
+        """Heed what other processes found out; return the sites that back off now."""
+        begun = []
+        for record in records:
+            site = self._sites.get(record.key)
+            if site is None:
+                self._records[record.key] = record
+            elif site.adopt(record):
+                begun.append(site)
+        return begun
 
     def of(self, route: Route, *, domain: str) -> Site:
         """Return the site of a route; a domain with limits of its own is a site of its own."""
@@ -46,7 +68,8 @@ class Sites:
     def _get(self, key: str, limits: SiteLimits) -> Site:
         site = self._sites.get(key)
         if site is None:
-            site = self._sites[key] = Site(key, limits)
+            self._whole[key] = limits
+            site = self._sites[key] = Site(key, self._share.of(limits, key=key))
             if key in self._records:
                 site.restore(self._records.pop(key))
         return site
@@ -55,7 +78,7 @@ class Sites:
         """Drop healthy sites with nothing to do, so that memory follows the traffic."""
         quiet = [key for key, site in self._sites.items() if site.is_quiet]
         for key in quiet:
-            del self._sites[key]
+            del self._sites[key], self._whole[key]
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -17,10 +17,12 @@ from typing import Protocol
 
 from relay.errors import StoreError
 from relay.model import Refusal, Submission
+from relay.store.content import Packed, pack
 from relay.store.protocols import Store, Tx
 
 log = logging.getLogger("relay.intake")
 
+_PACKED_BEFORE = 256 * 1024
 _MAX_WAITING = 5000
 _MAX_OF_ONE = 1000  # of one client in a minute
 _GATHER = 0.5  # seconds refusals are gathered before they are written
@@ -40,6 +42,12 @@ class Acceptor(Protocol):
         """False while nothing can be accepted."""
 
 
+class Accept(Protocol):
+    """The unit of work that stores a submission."""
+
+    def __call__(self, tx: Tx, submission: Submission, /, *, packed: Packed | None) -> object: ...
+
+
 class StoreAcceptor:
     """Accepts into a store; the units of work are given by whoever wires the process."""
 
@@ -47,7 +55,7 @@ class StoreAcceptor:
         self,
         store: Store,
         *,
-        accept: Callable[[Tx, Submission], object],
+        accept: Accept,
         refuse: Callable[[Tx, Sequence[Refusal]], object],
         wake: Callable[[], None] = lambda: None,
     ) -> None:
@@ -70,7 +78,10 @@ class StoreAcceptor:
 
     async def accept(self, submission: Submission) -> None:
         """Commit the submission, then wake delivery."""
-        await self._store.write(lambda tx: self._accept(tx, submission))
+        # Compressing a large mail takes longer than a hundred commits; the one writer must not wait for it.
+        is_large = len(submission.content) > _PACKED_BEFORE
+        packed = await asyncio.to_thread(pack, submission.content) if is_large else None
+        await self._store.write(lambda tx: self._accept(tx, submission, packed=packed))
         if not self._is_waking:
             # One nudge for all that one commit brought: their turns come before the loop's next round.
             self._is_waking = True

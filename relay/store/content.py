@@ -65,4 +65,5 @@ def load(tx: Tx, message_id: MessageId, *, delivery_id: DeliveryId | None = None
 
 def drop_if_ended(tx: Tx, message_id: MessageId) -> int:
     """Drop the content when nothing of the message is open any more."""
+    tx.run("spool.lock_message", {"message_id": message_id})
     return tx.run("spool.drop_content", {"message_id": message_id})

@@ -131,13 +131,45 @@ def log_indexed(
     return sql, where.params
 
 
-def log_of(seqs: str) -> tuple[str, dict[str, Value]]:
-    """The rows of a JSON list of seqs, oldest first."""
+def log_pending(query: Query, *, bounds: tuple[int, int] | None = None) -> tuple[str, dict[str, Value]]:
+    """Search the part of the log that the index does not hold yet (PostgreSQL)."""
+    where = _log_where(query, seq="d.seq", bounds=bounds)
     sql = (
-        f"{_LOG_COLUMNS} FROM json_each(:seqs) AS wanted JOIN delivery d ON d.seq = wanted.value "
-        "JOIN message m ON m.id = d.message_id ORDER BY d.seq"
+        f"{_LOG_COLUMNS} FROM search_pending p JOIN delivery d ON d.seq = p.seq {_MESSAGE} {where.text()} "
+        "ORDER BY d.seq DESC LIMIT :limit"
     )
-    return sql, {"seqs": seqs}
+    return sql, where.params
+
+
+def log_trigrams(
+    query: Query, *, needles: Sequence[str], bounds: tuple[int, int] | None = None
+) -> tuple[str, dict[str, Value]]:
+    """Search the indexed part of the log (PostgreSQL): the index proposes rows, the words decide."""
+    where = _log_where(query, seq="s.seq", bounds=bounds)
+    for number, needle in enumerate(needles):
+        where.add(f"s.words LIKE :needle{number} ESCAPE '\\'", **{f"needle{number}": like_pattern(needle)})
+    sql = (
+        f"{_LOG_COLUMNS} FROM search s JOIN delivery d ON d.seq = s.seq {_MESSAGE} {where.text()} "
+        "ORDER BY s.seq DESC LIMIT :limit"
+    )
+    return sql, where.params
+
+
+def words_of(seqs: Sequence[int]) -> tuple[str, dict[str, Value]]:
+    """What the search index holds of these rows (PostgreSQL)."""
+    listed = ", ".join(str(int(seq)) for seq in seqs) or "0"
+    sql = (
+        f"SELECT d.seq, fold({WORDS}) AS words FROM delivery d JOIN message m ON m.id = d.message_id "
+        f"WHERE d.seq IN ({listed})"
+    )
+    return sql, {}
+
+
+def log_of(seqs: Sequence[int]) -> tuple[str, dict[str, Value]]:
+    """The rows with these seqs, oldest first."""
+    # Numbers of our own, spelled: the two databases bind lists in different ways.
+    listed = ", ".join(str(int(seq)) for seq in seqs) or "0"
+    return f"{_LOG_COLUMNS} FROM delivery d {_MESSAGE} WHERE d.seq IN ({listed}) ORDER BY d.seq", {}
 
 
 def unindexed(*, after: int, limit: int) -> tuple[str, dict[str, Value]]:
@@ -201,8 +233,8 @@ def _needle(to: str) -> str:
     return address_key(to) if "@" in to and not to.isascii() else fold(to)
 
 
-def selection(chosen: Selection) -> tuple[str, dict[str, Value]]:
-    """The open deliveries of a selection."""
+def selection(chosen: Selection, *, locks: bool = False) -> tuple[str, dict[str, Value]]:
+    """The open deliveries of a selection; `locks` keeps others from changing them meanwhile (PostgreSQL)."""
     where = _Where()
     where.add("d.next_at IS NOT NULL")
     if chosen.ids:
@@ -220,6 +252,7 @@ def selection(chosen: Selection) -> tuple[str, dict[str, Value]]:
     sql = (
         "SELECT d.id, d.message_id, d.status, d.held, d.lease_owner, d.address_key, d.mx, m.store_content "
         f"FROM delivery d JOIN message m ON m.id = d.message_id {where.text()} ORDER BY d.seq"
+        f"{' FOR UPDATE OF d' if locks else ''}"
     )
     return sql, where.params
 

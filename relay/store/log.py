@@ -8,7 +8,6 @@ is found, and a mail is found as soon as its 250 was said.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -122,6 +121,17 @@ class Position:
     delivery: int
     attempt: int
     event: int
+    later: Later | None = None  #: what was seen beyond that while transactions below it were still open
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """A further position, good to be followed to once every transaction before `open_to` has ended."""
+
+    delivery: int
+    attempt: int
+    event: int
+    open_to: int
 
 
 def json_time(moment: datetime | None) -> str | None:
@@ -159,6 +169,12 @@ def search(tx: Tx, query: Query) -> list[LogRow]:
     grams = grams_query(query.needles())
     if grams is None:
         return _rows(tx, filters.log_plain(query, bounds=bounds))
+    if tx.dialect == "postgres":
+        # Any row may be in either part: a lower seq may commit later than a higher one that is indexed already.
+        long = [needle for needle in query.needles() if len(needle) >= 3]
+        found = _rows(tx, filters.log_pending(query, bounds=bounds))
+        found += _rows(tx, filters.log_trigrams(query, needles=long, bounds=bounds))
+        return sorted(found, key=lambda row: -row.seq)[: query.limit]
     indexed = _indexed_to(tx)
     found = _rows(tx, filters.log_plain(query, after=indexed, bounds=bounds))
     if len(found) < query.limit and indexed:
@@ -169,8 +185,7 @@ def search(tx: Tx, query: Query) -> list[LogRow]:
 
 def position(tx: Tx) -> Position:
     """Where the log ends now."""
-    row = tx.rows("log.position")[0]
-    return Position(delivery=row["delivery"], attempt=row["attempt"], event=row["event"])
+    return _reach(tx, None)
 
 
 def changed_since(tx: Tx, seen: Position, *, limit: int = 500) -> tuple[list[LogRow], Position]:
@@ -178,12 +193,29 @@ def changed_since(tx: Tx, seen: Position, *, limit: int = 500) -> tuple[list[Log
 
     At most `limit` deliveries of a burst are given; the others are skipped, not given later.
     """
-    here = position(tx)
-    if here == seen:
-        return [], seen
-    params = {"delivery": seen.delivery, "attempt": seen.attempt, "event": seen.event, "limit": limit}
-    seqs = [row["seq"] for row in tx.rows("log.changed", params)]
-    return _rows(tx, filters.log_of(json.dumps(seqs))), here
+    here = _reach(tx, seen)
+    if (here.delivery, here.attempt, here.event) == (seen.delivery, seen.attempt, seen.event):
+        return [], here
+    params: dict[str, Value] = {"delivery": seen.delivery, "attempt": seen.attempt, "event": seen.event, "limit": limit}
+    ends: dict[str, Value] = {"delivery_to": here.delivery, "attempt_to": here.attempt, "event_to": here.event}
+    seqs = [row["seq"] for row in tx.rows("log.changed", params | ends)]
+    return _rows(tx, filters.log_of(seqs)), here
+
+
+def _reach(tx: Tx, seen: Position | None) -> Position:
+    """How far the log can be read without leaving out what commits later under a lower seq.
+
+    With one writer that is the end. With several it is the end too when no transaction is open; else the end that was
+    seen before all those that are open now began, which is known by the next look or the one after it.
+    """
+    row = tx.rows("log.position")[0]
+    end = Later(delivery=row["delivery"], attempt=row["attempt"], event=row["event"], open_to=row["open_to"])
+    if row["open_from"] == row["open_to"] or seen is None:
+        return Position(delivery=end.delivery, attempt=end.attempt, event=end.event)
+    later = seen.later
+    if later is not None and row["open_from"] >= later.open_to:
+        return Position(delivery=later.delivery, attempt=later.attempt, event=later.event, later=end)
+    return replace(seen, later=later or end)
 
 
 def first_at(tx: Tx) -> datetime | None:
@@ -195,6 +227,12 @@ def first_at(tx: Tx) -> datetime | None:
 
 def index_pending(tx: Tx, *, limit: int = 200) -> int:
     """Add the next rows of the log to the search index; return how many (0: nothing was left to do)."""
+    if tx.dialect == "postgres":
+        taken = [row["seq"] for row in tx.rows("search.take_pending", {"limit": limit})]
+        if taken:
+            found = tx.compose(*filters.words_of(taken))
+            tx.many("search.insert", [{"seq": row["seq"], "words": row["words"]} for row in found])
+        return len(taken)
     indexed = _indexed_to(tx)
     pending = tx.compose(*filters.unindexed(after=indexed, limit=limit))
     if pending:

@@ -86,7 +86,7 @@ def totals(tx: Tx) -> Totals:
 
 def selected(tx: Tx, chosen: Selection) -> list[DeliveryId]:
     """The open deliveries of a selection, oldest first."""
-    return [DeliveryId(row["id"]) for row in _select(tx, chosen)]
+    return [DeliveryId(row["id"]) for row in tx.compose(*filters.selection(chosen))]
 
 
 def flush(tx: Tx, chosen: Selection, *, now: datetime, by: str) -> int:
@@ -138,7 +138,8 @@ def cancel(tx: Tx, chosen: Selection, *, now: datetime, by: str, reason: str = "
 
 
 def _select(tx: Tx, chosen: Selection) -> list[Row]:
-    return tx.compose(*filters.selection(chosen))
+    """Read what is about to be changed; SQLite has no other writer meanwhile, PostgreSQL must be told."""
+    return tx.compose(*filters.selection(chosen, locks=tx.dialect == "postgres"))
 
 
 def _ids(found: list[Row]) -> str:

@@ -52,6 +52,8 @@ def record(
     subject = tx.one("record.subject", {"id": disposition.delivery_id})
     if subject is None:
         return None
+    if owner is not None and subject["lease_owner"] != owner and _is_recorded(tx, disposition):
+        return Recorded(is_applied=True, status=Status(subject["status"]))
     for attempt in disposition.attempt_rows:
         tx.run("record.insert_attempt", rows.attempt_params(attempt))
     old = Status(subject["status"])
@@ -81,6 +83,19 @@ def record_all(
 ) -> dict[DeliveryId, Recorded | None]:
     """Record many dispositions in one unit."""
     return {each.delivery_id: record(tx, each, owner=owner, settings=settings) for each in dispositions}
+
+
+def _is_recorded(tx: Tx, disposition: Disposition) -> bool:
+    """Tell whether this very result is in the store: its commit was done, but the answer to it was lost."""
+    first = next(iter(disposition.attempt_rows), None)
+    if first is None:
+        return False
+    params: dict[str, Value] = {
+        "delivery_id": first.delivery_id,
+        "number": first.number,
+        "started_at": first.started_at,
+    }
+    return tx.one("record.has_attempt", params) is not None
 
 
 def _may_apply(subject: Row, disposition: Disposition, owner: str) -> bool:

@@ -40,6 +40,7 @@ __all__ = [
     "release_owner",
     "renew",
     "take_over",
+    "take_over_from",
     "wake_site",
 ]
 
@@ -141,6 +142,14 @@ def take_over(tx: Tx, *, now: datetime, everyone: bool = False) -> int:
     `everyone` takes all leases, also those that still run: for the one delivery process of a store, at its start.
     """
     taken = tx.rows("spool.take_over", {"now": now, "everyone": int(everyone)})
+    if taken:
+        events.add_all(tx, [_interrupted(row, now) for row in taken])
+    return len(taken)
+
+
+def take_over_from(tx: Tx, owners: Iterable[str], *, now: datetime) -> int:
+    """Take over all leases of processes that are known to be dead; return how many."""
+    taken = [row for owner in owners for row in tx.rows("spool.take_over_from", {"owner": owner, "now": now})]
     if taken:
         events.add_all(tx, [_interrupted(row, now) for row in taken])
     return len(taken)

@@ -25,7 +25,8 @@ from relay.intake.listener import bind
 from relay.intake.reception import FreeSpace, Port, Reception
 from relay.intake.server import RelaySMTP
 from relay.intake.tls import ListenerTls, make_certificate, self_signed
-from relay.model import Refusal, Submission
+from relay.model import Message, Refusal, Submission
+from relay.store.content import Packed, pack
 from relay.store.protocols import Store, Tx
 from tests.smtp.harness import MemoryAcceptor, config, queued_id, run, running
 
@@ -235,6 +236,10 @@ def _refusal(number: int, *, client: str = "", at: datetime = datetime(2026, 3, 
     )  # fmt: skip
 
 
+def _submission(content: bytes) -> Submission:
+    return Submission(message=cast(Message, None), content=content, deliveries=())
+
+
 def test_refusals_are_written_together_and_a_flood_is_bounded() -> None:
     async def main() -> None:
         written: list[list[Refusal]] = []
@@ -243,7 +248,7 @@ def test_refusals_are_written_together_and_a_flood_is_bounded() -> None:
         def refuse(tx: Tx, batch: Sequence[Refusal]) -> None:
             written.append(list(batch))
 
-        acceptor = StoreAcceptor(cast(Store, store), accept=lambda tx, s: None, refuse=refuse)
+        acceptor = StoreAcceptor(cast(Store, store), accept=lambda tx, submission, *, packed: None, refuse=refuse)
         for number in range(6000):
             acceptor.refuse(_refusal(number))
         await acceptor.flush()
@@ -269,7 +274,9 @@ def test_one_client_cannot_fill_the_disk_with_refusals() -> None:
     async def main() -> None:
         written: list[Refusal] = []
         acceptor = StoreAcceptor(
-            cast(Store, _Store()), accept=lambda tx, s: None, refuse=lambda tx, batch: written.extend(batch)
+            cast(Store, _Store()),
+            accept=lambda tx, submission, *, packed: None,
+            refuse=lambda tx, batch: written.extend(batch),
         )
         noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
         for number in range(3000):
@@ -282,23 +289,39 @@ def test_one_client_cannot_fill_the_disk_with_refusals() -> None:
     run(main())
 
 
+def test_a_large_mail_is_packed_before_its_turn_to_be_written() -> None:
+    async def main() -> None:
+        given: list[Packed | None] = []
+        acceptor = StoreAcceptor(
+            cast(Store, _Store()),
+            accept=lambda tx, submission, *, packed: given.append(packed),
+            refuse=lambda tx, batch: None,
+        )
+        large = b"x" * 1_000_000
+        await acceptor.accept(_submission(b"small"))
+        await acceptor.accept(_submission(large))
+        assert given == [None, pack(large)]
+
+    run(main())
+
+
 def test_delivery_is_woken_after_the_commit_only() -> None:
     async def main() -> None:
         steps: list[str] = []
         store = _Store()
         acceptor = StoreAcceptor(
             cast(Store, store),
-            accept=lambda tx, s: steps.append("accept"),
+            accept=lambda tx, submission, *, packed: steps.append("accept"),
             refuse=lambda tx, batch: None,
             wake=lambda: steps.append("wake"),
         )
-        await acceptor.accept(cast(Submission, None))
-        await acceptor.accept(cast(Submission, None))
+        await acceptor.accept(_submission(b"x"))
+        await acceptor.accept(_submission(b"x"))
         await asyncio.sleep(0)
         assert steps == ["accept", "accept", "wake"], "one nudge for all that one round of the loop brought"
         store.error = StoreError("no")
         with pytest.raises(StoreError):
-            await acceptor.accept(cast(Submission, None))
+            await acceptor.accept(_submission(b"x"))
         await asyncio.sleep(0)
         assert steps == ["accept", "accept", "wake"]
 

@@ -1,33 +1,63 @@
-"""The store under test: every test that takes `store` runs on each backend."""
+"""The store under test: every test that takes `store` runs on each backend, but for those about SQLite's file.
+
+A test that takes `database`, the path of the SQLite file, runs on SQLite alone.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from relay.store import open_store
+from bench.postgres_server import PostgresServer
+from relay.store import migrate, open_store
 from relay.store.engine import EngineStore
+from relay.store.sqlite import connect
 
-#: One entry per backend; a second one gets the whole suite.
-BACKENDS: dict[str, Callable[[Path], EngineStore]] = {
-    "sqlite": lambda folder: open_store("sqlite:data/waybill.db", folder),
-}
+BACKENDS = ("postgres", "sqlite")
 
 
-@pytest.fixture(params=sorted(BACKENDS))
-def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], EngineStore]]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "store_url" in metafunc.fixturenames:
+        chosen = ("sqlite",) if "database" in metafunc.fixturenames else BACKENDS
+        metafunc.parametrize("store_url", chosen, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def used_schema(postgres: PostgresServer) -> Iterator[str]:
+    """A schema with our tables in it, for one test after the other."""
+    with postgres.schema("used") as url:
+        migrate(url, Path())
+        yield url
+
+
+@pytest.fixture
+def emptied_schema(postgres: PostgresServer, used_schema: str) -> str:
+    """The same, without what the last test left; much faster than making the tables anew."""
+    tables = postgres.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'used' AND tablename <> 'migration'")
+    names = ", ".join(f"used.{name}" for (name,) in tables)
+    postgres.execute(f"TRUNCATE {names} RESTART IDENTITY")
+    return used_schema
+
+
+@pytest.fixture
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty store, the same for all who open it in this test."""
+    if request.param == "sqlite":
+        yield f"sqlite:{tmp_path}/data/waybill.db"
+    else:
+        yield request.getfixturevalue("emptied_schema")
+
+
+@pytest.fixture
+def open_one(store_url: str, tmp_path: Path) -> Iterator[Callable[[], EngineStore]]:
     """Opens the same store again and again, as several processes would."""
-    stores: list[EngineStore] = []
-
-    def open_now() -> EngineStore:
-        stores.append(BACKENDS[request.param](tmp_path))
-        return stores[-1]
-
-    yield open_now
-    for store in stores:
-        store.close()
+    with ExitStack() as stores:
+        yield lambda: stores.enter_context(open_store(store_url, tmp_path))
 
 
 @pytest.fixture
@@ -39,3 +69,19 @@ def store(open_one: Callable[[], EngineStore]) -> EngineStore:
 def database(tmp_path: Path) -> Path:
     """Where the SQLite file of `store` lies."""
     return tmp_path / "data" / "waybill.db"
+
+
+@pytest.fixture
+def meddle(store_url: str) -> Callable[[str], None]:
+    """Changes the store behind its back, as a fault or a person with another tool would."""
+
+    def run(sql: str) -> None:
+        if store_url.startswith("sqlite:"):
+            connection = connect(Path(store_url.removeprefix("sqlite:")))
+            connection.execute(sql)
+            connection.close()
+        else:
+            with psycopg.connect(store_url, autocommit=True) as server:
+                server.execute(re.sub(r"\bx'([0-9a-f]*)'", r"'\\x\1'::bytea", sql).replace("BLOB", "BYTEA").encode())
+
+    return run

@@ -177,6 +177,7 @@ def test_next_due_names_the_first_of_new_tried_leased(store: EngineStore) -> Non
         ("spool.take_over", "delivery_leased"),
     ],
 )
+@pytest.mark.usefixtures("database")
 def test_the_queue_is_read_by_its_indexes_only(store: EngineStore, statement: str, index: str) -> None:
     sql = load("sqlite")[statement]
     params: dict[str, Value] = {"owner": "one", "now": NOW, "until": NOW, "limit": 5, "everyone": 0, "ids": "[]"}

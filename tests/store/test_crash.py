@@ -29,7 +29,7 @@ async def caller(store, number):
         sys.stdout.flush()
 
 async def main():
-    store = open_store("sqlite:waybill.db", Path(sys.argv[1]))
+    store = open_store(sys.argv[1], Path())
     await asyncio.gather(*(caller(store, number) for number in range(20)))
 
 asyncio.run(main())
@@ -37,9 +37,11 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("acks", [1, 40, 300])
-def test_two_writers_killed_under_load_lose_nothing_they_acknowledged(tmp_path: Path, acks: int) -> None:
+def test_two_writers_killed_under_load_lose_nothing_they_acknowledged(
+    store_url: str, tmp_path: Path, acks: int
+) -> None:
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", WRITER, store_url], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     acked: list[str] = []
@@ -54,7 +56,7 @@ def test_two_writers_killed_under_load_lose_nothing_they_acknowledged(tmp_path: 
             # A last line may have been cut by the kill; it was then not acknowledged to anybody.
             acked += [line.strip() for line in process.stdout if line.endswith("\n")]
     assert all(len(each) == 26 for each in acked)
-    with open_store("sqlite:waybill.db", tmp_path) as store:
+    with open_store(store_url, tmp_path) as store:
         lost = [each for each in acked if store.read_now(lambda tx, each=each: log.find(tx, each)) is None]  # type: ignore[misc]
         assert lost == []
         assert store.read_now(verify) == []

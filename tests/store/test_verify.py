@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ from relay.status import Status
 from relay.store import open_store, queue, spool
 from relay.store.engine import EngineStore
 from relay.store.queue import Selection
-from relay.store.sqlite import connect
 from relay.store.verify import verify
 from tests.store.making import NOW, accept, claim, disposition, outcome
 
@@ -23,19 +23,13 @@ FAULTS = {
     "delivery_without_message": "DELETE FROM message",
     "message_without_delivery": "DELETE FROM delivery",
     "attempt_without_delivery": """INSERT INTO attempt (delivery_id, number, started_at, took_ms, stage, text, timings,
-        is_unknown, reused) VALUES ('gone', 1, 0, 0, 'data', '', '{}', 0, 0)""",
+        is_unknown, reused) SELECT 'gone', 1, accepted_at, 0, 'data', '', '{}', 0, 0 FROM message""",
     "reference_without_message": """INSERT INTO reference (message_id, kind, value, value_key, source, rule, confidence)
         VALUES ('gone', 'booking', 'x', 'X', 'header', '', 100)""",
     "content_without_message": "INSERT INTO content VALUES ('gone', 'identity', 0, x'')",
     "delivered_without_time": "UPDATE delivery SET status = 'delivered', next_at = NULL, ended_at = NULL",
     "content": "UPDATE content SET raw = x'00'",
 }
-
-
-def change(database: Path, sql: str) -> None:
-    connection = connect(database)
-    connection.execute(sql)
-    connection.close()
 
 
 def test_a_store_that_was_used_in_every_way_is_sound(store: EngineStore) -> None:
@@ -56,18 +50,18 @@ def test_a_store_that_was_used_in_every_way_is_sound(store: EngineStore) -> None
 
 
 @pytest.mark.parametrize("kind", sorted(FAULTS))
-def test_a_fault_is_found_and_named(store: EngineStore, database: Path, kind: str) -> None:
+def test_a_fault_is_found_and_named(store: EngineStore, meddle: Callable[[str], None], kind: str) -> None:
     made = accept(store)
-    change(database, FAULTS[kind])
+    meddle(FAULTS[kind])
     found = [each for each in store.read_now(verify) if each.kind == kind]
     assert len(found) == 1
     assert found[0].subject in {made.message.id, made.deliveries[0].id, "gone"}
     assert found[0].subject in found[0].text
 
 
-def test_a_damaged_content_is_never_given_out(store: EngineStore, database: Path) -> None:
+def test_a_damaged_content_is_never_given_out(store: EngineStore, meddle: Callable[[str], None]) -> None:
     small, large = accept(store), accept(store, content=b"large " * 9000)
-    change(database, "UPDATE content SET raw = CAST(substr(raw, 1, length(raw) - 1) || x'21' AS BLOB)")
+    meddle("UPDATE content SET raw = CAST(substr(raw, 1, length(raw) - 1) || x'21' AS BLOB)")
     for made in (small, large):
         with pytest.raises(StoreError, match=made.message.id):
             store.read_now(lambda tx, made=made: spool.load_content(tx, made.message.id))  # type: ignore[misc]

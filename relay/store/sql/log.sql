@@ -17,19 +17,13 @@ SELECT * FROM reference WHERE message_id = :message_id ORDER BY seq
 -- The first and last row of the log made between two times.
 SELECT MIN(seq) AS low, MAX(seq) AS high FROM delivery WHERE created_at >= :since AND created_at < :until
 
--- position --
--- How far the log has come.
-SELECT (SELECT COALESCE(MAX(seq), 0) FROM delivery) AS delivery,
-       (SELECT COALESCE(MAX(seq), 0) FROM attempt) AS attempt,
-       (SELECT COALESCE(MAX(seq), 0) FROM event) AS event
-
 -- changed --
--- The deliveries that are new, were tried, or have a new event since a position.
-SELECT d.seq FROM delivery d WHERE d.seq > :delivery
+-- The deliveries that are new, were tried, or have a new event since a position and up to another.
+SELECT d.seq FROM delivery d WHERE d.seq > :delivery AND d.seq <= :delivery_to
 UNION
-SELECT d.seq FROM attempt a JOIN delivery d ON d.id = a.delivery_id WHERE a.seq > :attempt
+SELECT d.seq FROM attempt a JOIN delivery d ON d.id = a.delivery_id WHERE a.seq > :attempt AND a.seq <= :attempt_to
 UNION
-SELECT d.seq FROM event e JOIN delivery d ON d.id = e.delivery_id WHERE e.seq > :event
+SELECT d.seq FROM event e JOIN delivery d ON d.id = e.delivery_id WHERE e.seq > :event AND e.seq <= :event_to
 ORDER BY 1 LIMIT :limit
 
 -- booking_dates --

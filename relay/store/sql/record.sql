@@ -10,6 +10,11 @@ LEFT JOIN address a ON a.address = d.address_key
 LEFT JOIN domain o ON o.domain = d.domain
 WHERE d.id = :id
 
+-- has_attempt --
+-- Whether this very try is recorded.
+SELECT 1 AS yes FROM attempt
+WHERE delivery_id = :delivery_id AND number = :number AND started_at = :started_at LIMIT 1
+
 -- insert_attempt --
 -- One try at one host.
 INSERT INTO attempt (

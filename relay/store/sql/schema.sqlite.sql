@@ -221,3 +221,16 @@ CREATE TABLE meta (
 -- small; it only proposes rows, and the words are looked for again in the rows themselves.
 
 CREATE VIRTUAL TABLE search USING fts5 (words, content='', columnsize=0, detail=none, tokenize='trigram');
+
+-- m0003_nodes --
+-- The processes that work on a shared store; empty in a store of one machine.
+
+CREATE TABLE node (
+  owner      TEXT PRIMARY KEY,          -- what its leases bear
+  node       TEXT NOT NULL,             -- host name
+  role       TEXT NOT NULL,             -- delivery | intake
+  version    TEXT NOT NULL,
+  sources    TEXT NOT NULL,             -- addresses it sends from, joined by spaces
+  started_at INTEGER NOT NULL,
+  seen_at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -57,6 +57,10 @@ SELECT encoding, checksum, raw FROM content WHERE id = :id
 -- Whether a raw mail is kept.
 SELECT 1 AS yes FROM content WHERE id = :id
 
+-- lock_message --
+-- Let two who end deliveries of one message do so one after the other, where several may write at once.
+UPDATE message SET store_content = store_content WHERE id = :message_id
+
 -- drop_content --
 -- The raw mail of a message whose deliveries have all ended, with those of its resends.
 DELETE FROM content
@@ -67,6 +71,11 @@ WHERE (id = :message_id OR id IN (SELECT id FROM delivery WHERE message_id = :me
 -- Leases that ran out (:now), or every lease (:everyone = 1): nobody works on these any more.
 UPDATE delivery SET lease_owner = NULL, next_at = :now, is_unknown = 1
 WHERE lease_owner IS NOT NULL AND (next_at <= :now OR :everyone = 1)
+RETURNING id, message_id, lease_owner
+
+-- take_over_from --
+-- The leases of one process that died.
+UPDATE delivery SET lease_owner = NULL, next_at = :now, is_unknown = 1 WHERE lease_owner = :owner
 RETURNING id, message_id, lease_owner
 
 -- release_owner --
