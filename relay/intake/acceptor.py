@@ -3,7 +3,7 @@
 A submission is accepted when `accept` has returned: then it is on disk and 250 may be said. Refusals are worth keeping
 but never worth waiting for: they are gathered and written together within a second, or when the store works again. They
 are dropped (with a count in the log) when more than a few thousand wait, or after a thousand of one client in a minute,
-so that a stranger cannot fill the disk with them.
+so that a stranger cannot fill the disk with them; what is dropped is not logged one by one either.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from relay import maillog
 from relay.errors import StoreError
 from relay.model import Refusal, Submission
 from relay.store.content import Packed, pack
@@ -100,6 +101,7 @@ class StoreAcceptor:
         if len(self._waiting) >= _MAX_WAITING or self._of_client[refusal.client_ip] > _MAX_OF_ONE:
             self._dropped += 1
             return
+        maillog.refused(refusal)
         self._waiting.append(refusal)
         self._has_refusals.set()
 

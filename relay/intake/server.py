@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from aiosmtpd.proxy_protocol import get_proxy
 
-from relay import maillog
 from relay.errors import Refused
 from relay.headers import clean
 from relay.intake.commands import COMMANDS
@@ -219,7 +218,6 @@ class RelaySMTP(Connection):
             mail_from=tried.sender,
             rcpt_to=tried.recipient,
         )
-        maillog.refused(refusal)
         self.reception.acceptor.refuse(refusal)
 
     def candidates(self) -> tuple[App, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import ssl
 import stat
@@ -270,7 +271,9 @@ def test_refusals_are_written_together_and_a_flood_is_bounded() -> None:
     run(main())
 
 
-def test_one_client_cannot_fill_the_disk_with_refusals() -> None:
+def test_one_client_cannot_fill_disk_or_log_with_refusals(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
     async def main() -> None:
         written: list[Refusal] = []
         acceptor = StoreAcceptor(
@@ -285,6 +288,7 @@ def test_one_client_cannot_fill_the_disk_with_refusals() -> None:
         acceptor.refuse(_refusal(1, client="203.0.113.9", at=noon + timedelta(minutes=1)))
         await acceptor.flush()
         assert Counter(refusal.client_ip for refusal in written) == {"203.0.113.9": 1001, "203.0.113.10": 1}
+        assert sum(record.message.startswith("refused ") for record in caplog.records) == 1002
 
     run(main())
 
