@@ -291,7 +291,8 @@ class Suppression:
     until_at: datetime | None = None
     delivery_id: DeliveryId | None = None
     reply: str = ""
-    app: str | None = None
+    app: str | None = None  #: None: holds for all apps
+    rule: str | None = None  #: that read the reply, for an automatic block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +310,8 @@ class AddressRecord:
     name: str = ""
     phone: str | None = None
     customer: str | None = None
+    corrected_to: str | None = None  #: the customer's current address, as a person gave it
+    corrected_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

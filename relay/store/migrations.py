@@ -16,7 +16,7 @@ from relay.store.sqlite import connect, db, translate
 SET = "relay"
 
 #: Every step there is, in order.
-STEPS = ("m0001_relay_core", "m0002_search", "m0003_nodes")
+STEPS = ("m0001_relay_core", "m0002_search", "m0003_nodes", "m0004_understanding")
 
 
 def applied(connection: db.Connection) -> list[str]:

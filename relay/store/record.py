@@ -194,6 +194,7 @@ def _block(tx: Tx, subject: Row, disposition: Disposition, reason: str) -> Suppr
             category=outcome.category if outcome else None,
             delivery_id=disposition.delivery_id,
             reply=reply.text if reply else "",
+            rule=outcome.rule if outcome else None,
         ),
     )
 

@@ -243,6 +243,7 @@ def suppression_params(s: Suppression) -> dict[str, Value]:
         "delivery_id": s.delivery_id,
         "reply": s.reply,
         "app": s.app,
+        "rule": s.rule,
     }
 
 
@@ -261,6 +262,7 @@ def suppression(row: Row) -> Suppression:
         delivery_id=row["delivery_id"],
         reply=row["reply"],
         app=row["app"],
+        rule=row["rule"],
     )
 
 
@@ -277,6 +279,8 @@ def address(row: Row) -> AddressRecord:
         name=row["name"],
         phone=row["phone"],
         customer=row["customer"],
+        corrected_to=row["corrected_to"],
+        corrected_at=row["corrected_at"],
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from relay.answers import Inquiry, why
+from relay.actions import Inquiry, why
 from relay.model import Blame, Category, DeliveryId, Refusal, ReplyClass
 from relay.status import Status
 from relay.store import log, queue, refusals, spool

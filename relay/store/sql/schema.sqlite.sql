@@ -234,3 +234,103 @@ CREATE TABLE node (
   started_at INTEGER NOT NULL,
   seen_at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- m0004_understanding --
+-- What answers and returned mail lead to: reports, notices, incidents, corrected addresses, and what was erased.
+
+CREATE TABLE report (
+  id          TEXT PRIMARY KEY,           -- the returned mail; its content has the same id
+  at          INTEGER NOT NULL,
+  digest      TEXT NOT NULL UNIQUE,       -- of the mail, so that one that comes twice counts once
+  kind        TEXT NOT NULL,              -- bounce | complaint | auto-reply | delay | delivered | none
+  found_by    TEXT NOT NULL,              -- token | message_id | '' when no delivery of ours was found
+  is_read     INTEGER NOT NULL,           -- 0: a person has to look at it
+  delivery_id TEXT,
+  message_id  TEXT,
+  address     TEXT,                       -- normalised
+  class       TEXT,
+  category    TEXT,
+  rule        TEXT,
+  status      TEXT,                       -- enhanced code
+  reply       TEXT NOT NULL,
+  mail_from   TEXT NOT NULL,
+  subject     TEXT NOT NULL
+) STRICT;
+CREATE INDEX report_by_message ON report (message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX report_by_address ON report (address) WHERE address IS NOT NULL;
+CREATE INDEX report_unread ON report (at) WHERE is_read = 0;
+
+CREATE TABLE notice (
+  id          INTEGER PRIMARY KEY,
+  address     TEXT NOT NULL,              -- normalised
+  cause       TEXT NOT NULL,              -- a key of the catalogue: no-mailbox, no-domain …
+  state       TEXT NOT NULL,              -- open | resolved | cleared
+  shown       TEXT NOT NULL,              -- the address as it was used
+  count       INTEGER NOT NULL,           -- deliveries since it was last opened
+  opened_at   INTEGER NOT NULL,
+  last_at     INTEGER NOT NULL,
+  closed_at   INTEGER,
+  delivery_id TEXT NOT NULL,              -- the newest
+  app         TEXT NOT NULL,
+  assigned    TEXT,
+  by          TEXT NOT NULL,              -- who ended it; '' = by itself
+  note        TEXT NOT NULL,
+  suggestion  TEXT,                       -- an address that may have been meant
+  UNIQUE (address, cause)
+) STRICT;
+CREATE INDEX notice_open ON notice (last_at) WHERE state = 'open';
+
+CREATE TABLE incident (
+  id          INTEGER PRIMARY KEY,
+  kind        TEXT NOT NULL,              -- our_fault | resolver
+  domain      TEXT NOT NULL,              -- of the recipients; '' for all
+  category    TEXT NOT NULL,
+  rule        TEXT NOT NULL,
+  reply       TEXT NOT NULL,              -- the first one
+  count       INTEGER NOT NULL,           -- deliveries in it
+  since_at    INTEGER NOT NULL,
+  last_at     INTEGER NOT NULL,
+  is_paused   INTEGER NOT NULL,           -- 1: it paused its domain
+  closed_at   INTEGER,
+  by          TEXT NOT NULL,
+  note        TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX incident_open ON incident (kind, domain) WHERE closed_at IS NULL;
+
+CREATE TABLE incident_delivery (
+  incident_id INTEGER NOT NULL,
+  delivery_id TEXT NOT NULL,
+  PRIMARY KEY (incident_id, delivery_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX incident_of_delivery ON incident_delivery (delivery_id);
+CREATE INDEX delivery_our_fault ON delivery (domain, ended_at) WHERE blame = 'us' AND ended_at IS NOT NULL;
+
+CREATE TABLE redirect (
+  id          INTEGER PRIMARY KEY,
+  address     TEXT NOT NULL,              -- normalised: what was asked for
+  new_address TEXT NOT NULL,              -- as it goes on the wire
+  since_at    INTEGER NOT NULL,
+  until_at    INTEGER,
+  by          TEXT NOT NULL,
+  note        TEXT NOT NULL,
+  ended_at    INTEGER,
+  ended_by    TEXT
+) STRICT;
+CREATE INDEX redirect_active ON redirect (address) WHERE ended_at IS NULL;
+
+ALTER TABLE address ADD COLUMN corrected_to TEXT;      -- the customer's current address, as a person gave it
+ALTER TABLE address ADD COLUMN corrected_at INTEGER;
+ALTER TABLE suppression ADD COLUMN rule TEXT;          -- that decided, for an automatic block
+CREATE INDEX suppression_automatic ON suppression (since_at) WHERE lifted_at IS NULL AND source = 'automatic';
+
+CREATE TABLE form_token (
+  token   TEXT PRIMARY KEY,               -- what a double submit repeats
+  used_at INTEGER NOT NULL,
+  result  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE erased (
+  address_hash TEXT PRIMARY KEY,          -- keyed hash of a normalised address that was erased
+  at           INTEGER NOT NULL,
+  by           TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,7 +1,9 @@
 -- insert --
 -- A new block.
-INSERT INTO suppression (scope, value, reason, source, category, note, by, since_at, until_at, delivery_id, reply, app)
-VALUES (:scope, :value, :reason, :source, :category, :note, :by, :since_at, :until_at, :delivery_id, :reply, :app)
+INSERT INTO suppression (scope, value, reason, source, category, note, by, since_at, until_at, delivery_id, reply, app,
+  rule)
+VALUES (:scope, :value, :reason, :source, :category, :note, :by, :since_at, :until_at, :delivery_id, :reply, :app,
+  :rule)
 RETURNING *
 
 -- active_on --
