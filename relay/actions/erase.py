@@ -1,0 +1,69 @@
+"""Erase one person, and give a person what is known about them.
+
+Erasing has three steps, so that a large history holds up no mail: `look_for_person` in `Store.read`, `erase_some` in
+`Store.write` a few messages at a time, `erase_person` at the end. Mail that has not ended is never touched: while there
+is some, the answer is no. What the database leaves in its files is wiped by relay.store.scrub after that.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from relay.actions.answer import Answer, no
+from relay.actions.blocks import target
+from relay.errors import Refused
+from relay.model import Event
+from relay.store import erasure, events, person
+from relay.store.erasure import Found
+from relay.store.protocols import Tx
+
+#: Messages emptied in one unit.
+AT_ONCE = 50
+
+
+def look_for_person(tx: Tx, text: str) -> Found | Answer:
+    """Find what there is of an address; an Answer says why it cannot be erased.
+
+    Raises:
+        Refused: it is no address.
+    """
+    key = _key(text)
+    found = erasure.look(tx, key)
+    if found.open:
+        mails = "1 mail to it has" if found.open == 1 else f"{found.open} mails to it have"
+        return no("still_open", f"{key} cannot be erased yet: {mails} not ended. Cancel that first, or wait.")
+    return found
+
+
+def erase_some(tx: Tx, found: Found, *, start: int) -> int | None:
+    """Empty the next messages; return where to go on, None at the end."""
+    chosen = found.messages[start : start + AT_ONCE]
+    erasure.erase_messages(tx, found.address, chosen)
+    return start + AT_ONCE if start + AT_ONCE < len(found.messages) else None
+
+
+def erase_person(tx: Tx, found: Found, *, by: str, now: datetime) -> Answer:
+    """Finish: the address itself goes; counter and blocks stay under a keyed hash."""
+    if erasure.has_new_mail(tx, found.address):
+        return no("still_open", f"{found.address} got new mail meanwhile; erase it again.")
+    erasure.erase_person(tx, found.address, now=now, by=by)
+    events.add(tx, Event(at=now, kind="erase", text="An address was erased", by=by))
+    count = len(found.messages)
+    return Answer(key="done", sentence=f"Erased: {count} message{'' if count == 1 else 's'}.", count=count)
+
+
+def export_person(tx: Tx, text: str) -> dict[str, Any] | None:
+    """All that is known about an address, as plain values for JSON; None when there is nothing.
+
+    Raises:
+        Refused: it is no address.
+    """
+    return person.known_of(tx, _key(text))
+
+
+def _key(text: str) -> str:
+    scope, key = target(text)
+    if scope != "address":
+        raise Refused(501, "5.1.3", f"{text} is a domain, not the address of a person", reason="bad_address")
+    return key

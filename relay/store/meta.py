@@ -1,0 +1,35 @@
+"""What the store keeps for itself: secrets that are made once, and rights that one process has at a time."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from relay.store.protocols import Tx
+
+
+def secret(tx: Tx, name: str) -> bytes:
+    """The 32 random bytes of that name, made at the first call and the same for ever, on every node."""
+    row = tx.one("meta.value", {"key": f"secret_{name}"})
+    if row is None:
+        tx.run("meta.keep_first", {"key": f"secret_{name}", "value": secrets.token_hex(32)})
+        row = tx.rows("meta.value", {"key": f"secret_{name}"})[0]
+    return bytes.fromhex(row["value"])
+
+
+def take_lease(tx: Tx, name: str, *, owner: str, now: datetime, lasts: timedelta) -> bool:
+    """Take or keep a right until `now + lasts`; False while another owner has it."""
+    taken = tx.rows(
+        "meta.take_lease",
+        {
+            "key": f"lease_{name}",
+            "value": f"{_text(now + lasts)} {owner}",
+            "moment": _text(now),
+            "mine": f"% {owner}",
+        },
+    )
+    return bool(taken)
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,111 @@
+-- deliveries --
+-- Everything that went to an address, or was meant for it.
+SELECT id, seq, message_id, next_at FROM delivery WHERE address_key = :address
+
+-- written_by --
+-- Messages that somebody else got, but that carry the address themselves (a guest who wrote through a form), the next
+-- ones in order.
+SELECT seq, id FROM message
+WHERE seq > :after AND (lower(header_from) = :address OR lower(reply_to) LIKE :pattern ESCAPE '\' OR lower(mail_from) = :address)
+ORDER BY seq LIMIT :limit
+
+-- meant_for --
+-- Deliveries that a test app or a redirect sent elsewhere instead.
+SELECT id, seq, message_id, next_at FROM delivery WHERE intended IS NOT NULL AND lower(intended) = :address
+
+-- log_rows --
+-- The rows of the log of one message.
+SELECT seq FROM delivery WHERE message_id = :id
+
+-- empty_message --
+-- Take from a message what tells whom and what it was about.
+UPDATE message SET
+  subject = '', message_id = '', reply_to = '', booking = NULL, customer = NULL, phone = NULL, event_at = NULL,
+  header_from = CASE WHEN lower(header_from) = :address THEN :instead ELSE header_from END,
+  from_name = CASE WHEN lower(header_from) = :address THEN '' ELSE from_name END,
+  mail_from = CASE WHEN lower(mail_from) = :address THEN :instead ELSE mail_from END
+WHERE id = :id
+
+-- empty_deliveries --
+-- The person's own deliveries: what is counted stays, who it was goes.
+UPDATE delivery SET
+  address = :instead, address_key = :instead, domain = :domain, name = '', intended = NULL, orcpt = NULL,
+  reply = CASE WHEN reply IS NULL THEN NULL ELSE '' END
+WHERE message_id = :id AND (address_key = :address OR lower(COALESCE(intended, '')) = :address)
+
+-- empty_attempts --
+-- What servers said usually repeats the address.
+UPDATE attempt SET text = '', conversation = NULL
+WHERE delivery_id IN (SELECT id FROM delivery WHERE message_id = :id)
+
+-- drop_references --
+DELETE FROM reference WHERE message_id = :id
+
+-- empty_events --
+UPDATE event SET text = '', address = CASE WHEN address = :address THEN :instead ELSE address END
+WHERE message_id = :id OR address = :address
+
+-- empty_reports --
+UPDATE report SET address = NULL, reply = '', mail_from = '', subject = ''
+WHERE message_id = :id OR address = :address
+
+-- drop_report_contents --
+-- Returned mail about the address that belongs to no message.
+DELETE FROM content WHERE id IN (SELECT id FROM report WHERE address = :address)
+
+-- drop_notices --
+DELETE FROM notice WHERE address = :address
+
+-- drop_redirects --
+DELETE FROM redirect WHERE address = :address OR lower(new_address) = :address
+
+-- empty_refusals --
+UPDATE refusal SET
+  rcpt_to = CASE WHEN lower(rcpt_to) = :address THEN NULL ELSE rcpt_to END,
+  mail_from = CASE WHEN lower(mail_from) = :address THEN NULL ELSE mail_from END,
+  text = ''
+WHERE lower(rcpt_to) = :address OR lower(mail_from) = :address
+
+-- empty_incidents --
+-- The sample reply of an incident that the person's mail was in.
+UPDATE incident SET reply = '' WHERE id IN (
+  SELECT i.incident_id FROM incident_delivery i JOIN delivery d ON d.id = i.delivery_id WHERE d.message_id = :id
+)
+
+-- forget_correction --
+UPDATE address SET corrected_to = NULL, corrected_to_key = NULL, corrected_at = NULL
+WHERE corrected_to_key = :address
+
+-- hide_address --
+-- Counter and dates stay under the hash, so that they hold when the address comes back.
+UPDATE address SET
+  address = :hash, shown = '', last_reply = NULL, name = '', phone = NULL, customer = NULL, corrected_to = NULL,
+  corrected_to_key = NULL, corrected_at = NULL
+WHERE address = :address
+
+-- hide_blocks --
+UPDATE suppression SET value = :hash, note = '', reply = '', lifted_note = NULL
+WHERE scope = 'address' AND value = :address
+
+-- remember --
+-- That the address was erased.
+INSERT INTO erased (address_hash, at, by) VALUES (:hash, :at, :by) ON CONFLICT (address_hash) DO NOTHING
+
+-- any --
+-- Whether anybody was ever erased.
+SELECT 1 AS yes FROM erased LIMIT 1
+
+-- is_erased --
+SELECT at FROM erased WHERE address_hash = :hash
+
+-- show_address --
+-- The address is used again: its counter is found under it again.
+UPDATE address SET address = :address, shown = :address
+WHERE address = :hash AND NOT EXISTS (SELECT 1 FROM address other WHERE other.address = :address)
+
+-- show_blocks --
+UPDATE suppression SET value = :address WHERE scope = 'address' AND value = :hash
+
+-- forget --
+-- The address is known again.
+DELETE FROM erased WHERE address_hash = :hash
