@@ -21,13 +21,18 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from relay import __version__, logs, systemd
 from relay.settings import Config
 from relay.store import exclusive, folder_of, is_shared, open_store
 from relay.store.engine import EngineStore
 from relay.store.nodes import Member
+
+if TYPE_CHECKING:
+    from relay.housekeeping import Chore
+    from relay.intake.returns import Returns
+    from relay.verp import ReturnPaths
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +133,13 @@ async def intake(config: Config, store: EngineStore, tasks: asyncio.TaskGroup) -
     acceptor = StoreAcceptor(store, accept=spool.accept, refuse=refusals.add_all, wake=waker.wake)
     folder = folder_of(config.store.url, config.base_dir)
     named = config.model_copy(update={"node": config.node.model_copy(update={"hostname": _hostname(config)})})
-    reception = Reception(named, acceptor, hashes=load_hashes(config), free_space=FreeSpace(folder))
+    reception = Reception(
+        named,
+        acceptor,
+        hashes=load_hashes(config),
+        free_space=FreeSpace(folder),
+        returns=await _returns(named, store, wake=waker.wake),
+    )
     listeners = await serve_listeners(reception, _sockets(config))
     refusing = tasks.create_task(acceptor.run())
     present = (
@@ -148,7 +159,27 @@ async def intake(config: Config, store: EngineStore, tasks: asyncio.TaskGroup) -
         waker.close()
 
 
-def _member(config: Config, role: str) -> Member:
+async def _return_paths(config: Config, store: EngineStore) -> ReturnPaths | None:
+    """Give what makes and reads return paths; None when the configuration wants none."""
+    from relay.store import meta
+    from relay.verp import ReturnPaths
+
+    if config.returned.domain is None:
+        return None
+    secret = await store.write(lambda tx: meta.secret(tx, "returned"))
+    return ReturnPaths(domain=config.returned.domain, secret=secret)
+
+
+async def _returns(config: Config, store: EngineStore, *, wake: Callable[[], None]) -> Returns | None:
+    """Give what takes returned mail; None when the configuration wants none."""
+    from relay.classify.report import read_report
+    from relay.intake.returns import StoreReturns
+
+    paths = await _return_paths(config, store)
+    return StoreReturns(store, config, paths=paths, read=read_report, wake=wake) if paths is not None else None
+
+
+def _member(config: Config, role: str, *, sources: Sequence[str] = ()) -> Member:
     """What this process is called among those of its store; the random part outlives a pid that comes again."""
     name = _hostname(config)
     return Member(
@@ -156,7 +187,7 @@ def _member(config: Config, role: str) -> Member:
         node=name,
         role=role,
         version=__version__,
-        sources=" ".join(source.address for source in config.delivery.source_addresses),
+        sources=" ".join(sources),
     )
 
 
@@ -179,28 +210,38 @@ async def delivery(config: Config, store: EngineStore, tasks: asyncio.TaskGroup)
     from relay.config import read_secret
     from relay.delivery.connector import SmtpConnector
     from relay.delivery.mx import MxRouter
-    from relay.delivery.own_addresses import OwnAddresses
+    from relay.delivery.own_addresses import OwnAddresses, tell_sources
     from relay.delivery.resolver import Resolver
+    from relay.delivery.return_path import as_given
     from relay.delivery.scheduler import Scheduler
     from relay.delivery.tls import TlsContexts
+    from relay.housekeeping import Housekeeper
     from relay.wake import WakeListener
 
     clock = time.monotonic
-    member = _member(config, "delivery")
     resolver = Resolver(
         config.dns.servers,
         timeout=config.dns.timeout.total_seconds(),
         lifetime=config.dns.lifetime.total_seconds(),
         clock=clock,
     )
-    router = MxRouter(config, resolver=resolver, read_secret=partial(read_secret, config), rng=random.Random())
+    own_addresses = OwnAddresses(clock=clock)
+    member = _member(config, "delivery", sources=tell_sources(config.delivery.source_addresses, own_addresses))
+    router = MxRouter(
+        config,
+        resolver=resolver,
+        read_secret=partial(read_secret, config),
+        rng=random.Random(),
+        has_address=own_addresses.has,
+    )
     connector = SmtpConnector(
         config,
         contexts=TlsContexts.build(),
-        own_addresses=OwnAddresses(clock=clock),
+        own_addresses=own_addresses,
         now=_utc_now,
         clock=clock,
     )
+    paths = await _return_paths(config, store)
     scheduler = Scheduler(
         store,
         router,
@@ -212,15 +253,20 @@ async def delivery(config: Config, store: EngineStore, tasks: asyncio.TaskGroup)
         owner=member.owner,
         is_alone=not is_shared(config.store.url),
         member=member if is_shared(config.store.url) else None,
+        return_path=paths.of if paths is not None else as_given,
     )
     listener = WakeListener(config.data_dir, scheduler.wake)
     listener.start(asyncio.get_running_loop())
     running = tasks.create_task(scheduler.run())
     indexing = tasks.create_task(_index(store, lambda: scheduler.in_memory > 0))
+    keeping_house = tasks.create_task(
+        Housekeeper(store, _chores(config, store), owner=member.owner, clock=_utc_now).run()
+    )
     try:
         yield
     finally:
         indexing.cancel()
+        keeping_house.cancel()
         await scheduler.stop(_GRACE)
         await running
         await resolver.close()
@@ -242,6 +288,23 @@ async def _index(store: EngineStore, is_busy: Callable[[], bool]) -> None:
             await asyncio.sleep(_INDEX_LOOK_SECONDS)
         else:
             await asyncio.sleep(_INDEX_BUSY_SECONDS if is_busy() else _INDEX_IDLE_SECONDS)
+
+
+def _chores(config: Config, store: EngineStore) -> list[Chore]:
+    """What the delivery process does from time to time."""
+    from relay.housekeeping import Chore
+    from relay.pruning import prune
+    from relay.watching import RateWatch
+
+    async def forget(now: datetime) -> None:
+        done = await prune(store, config.retention, now=now)
+        if done.contents or done.messages:
+            log.info("event=pruned contents=%d messages=%d", done.contents, done.messages)
+
+    return [
+        Chore(name="delivery rate", every=timedelta(minutes=10), run=RateWatch(store).look),
+        Chore(name="pruning", every=timedelta(hours=1), run=forget),
+    ]
 
 
 def _utc_now() -> datetime:

@@ -56,6 +56,7 @@ def _gather(tx: Tx, since: datetime) -> dict[str, Any]:
         "delivered": rate.delivered,
         "failed": rate.failed,
         "delivery_rate": rate.value if rate.is_meaningful else None,
+        "is_low": rate.is_low,
         "waiting": totals.waiting,
         "held": totals.held,
         "oldest_waiting_at": json_time(totals.oldest_at),
@@ -67,6 +68,8 @@ def _print(values: dict[str, Any], since: datetime) -> None:
     rate = values["delivery_rate"]
     shown = f"{rate:.1%}" if rate is not None else "too few to say"
     click.echo(f"Delivery rate: {shown} ({values['delivered']} delivered, {values['failed']} failed)")
+    if values["is_low"]:
+        click.echo("  This is low: REASON and DOMAIN below show why; waybill incidents list shows what is ours.")
     click.echo(f"Waiting now: {values['waiting']}, {values['held']} of them held\n")
     for heading, key in (("STATUS", "statuses"), ("REASON", "categories"), ("APP", "apps")):
         rows = [(name, str(count)) for name, count in values[key].items() if count]

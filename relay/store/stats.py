@@ -16,6 +16,9 @@ from relay.store.protocols import Tx
 #: Below this many ended deliveries a rate says nothing.
 RATE_FROM = 50
 
+#: Below this rate something is wrong: with our server, our sending domains, or a list of addresses.
+RATE_GOOD = 0.98
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
@@ -33,6 +36,11 @@ class Rate:
     @property
     def is_meaningful(self) -> bool:
         return self.delivered + self.failed >= RATE_FROM
+
+    @property
+    def is_low(self) -> bool:
+        """True when somebody should look; never on so few deliveries that one typing mistake decides."""
+        return self.is_meaningful and self.value is not None and self.value < RATE_GOOD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
