@@ -199,10 +199,19 @@ def _spellings(part: str, sets: dict[str, str]) -> set[tuple[str, ...]]:
     """Write out the choices of one half of a phrase, reduced as a reply is."""
     pieces = re.split(r"\{([^}]*)\}", part)
     choices = [
-        [_reduced(choice) for choice in sets.get(piece, piece).split("|")] if position % 2 else [_reduced(piece)]
+        _choices(sets.get(piece, piece)) if position % 2 else (_reduced(piece),)
         for position, piece in enumerate(pieces)
     ]
     return {tuple(itertools.chain.from_iterable(chosen)) for chosen in itertools.product(*choices)}
+
+
+@cache
+def _choices(given: str) -> tuple[tuple[str, ...], ...]:
+    """Read "a|b"; a choice of filler words alone would make the rest of the phrase match everything."""
+    choices = tuple(_reduced(choice) for choice in given.split("|"))
+    if () in choices:
+        raise ValueError(f"a choice among {given!r} has no word that is not a filler")
+    return choices
 
 
 def _reduced(text: str) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ _FILLERS = frozenset(_FILLER_WORDS.split())
 _WORD = re.compile(r"[^\W\d_][^\W_]*")
 _ASCII_WORD = re.compile(r"[a-z][a-z0-9]*")
 _MARKS = re.compile(r"[\u0300-\u036f\u3099\u309a]+")
-_CHUNK = re.compile(r"[^\s<>()\[\]{}\"',;]+")
+_CHUNK = re.compile(r"[^\s<>()\[\]{}\"',;:]+")
 
 #: Letters that Unicode does not decompose into a plain one and a mark.
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "ß": "ss", "æ": "ae", "œ": "oe", "đ": "d", "ı": "i"})

@@ -1,106 +1,112 @@
-"""The development set of real replies, read in place; it lies outside the repository and its tests skip without it.
+"""Labelled replies in bulk: the development corpus, and the sets found later, with bars for what matters.
 
-Its labels are other people's. The bars are well above what unseen replies must reach, because the rules were written
-with this set in view; the results by source show whether one kind of wording carries the rest.
+The corpus lies outside the repository and its tests skip without it; the rules were written with it in view, so its
+bars say that nothing is lost. The cross-validated bars and the first meetings say how unseen replies fare.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from relay.classify import classify, parse_reply
-from relay.model import Outcome, ReplyClass, Stage
+from bench.replies import (
+    CORPUS,
+    Judged,
+    Sample,
+    by_provider,
+    corpus_samples,
+    cross_validated,
+    first_met,
+    judge,
+    own_samples,
+    precision_table,
+    without_stage,
+)
+from relay.model import ReplyClass
 
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "replies.jsonl"
-
-Read = list[tuple[dict[str, Any], Outcome]]
+HARD, SOFT, DEFERRED = ReplyClass.HARD, ReplyClass.SOFT, ReplyClass.DEFERRED
 
 
-@pytest.fixture(scope="module", params=["stage as written", "stage unknown"])
-def read(request: pytest.FixtureRequest) -> Read:
+def corpus() -> list[Sample]:
     if not CORPUS.exists():
         pytest.skip("../shared/corpus/replies.jsonl is not here: the corpus is not part of the repository")
-    rows = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]
-    is_known = request.param == "stage as written"
-    return [(row, classify(parse_reply(row["reply"], _stage(row) if is_known else None))) for row in rows]
+    return corpus_samples()
 
 
-def _stage(row: dict[str, Any]) -> Stage | None:
-    return Stage(row["phase"]) if row.get("phase") else None
+@pytest.fixture(scope="module", params=["corpus, stage as written", "corpus, stage unknown", "sets found later"])
+def judged(request: pytest.FixtureRequest) -> list[Judged]:
+    if request.param == "sets found later":
+        return judge(sample for samples in own_samples().values() for sample in samples)
+    samples = corpus()
+    return judge(without_stage(samples) if "unknown" in request.param else samples)
 
 
-def is_right(row: dict[str, Any], outcome: Outcome) -> bool:
-    return row["category"] is None or outcome.category in (row["category"], *row.get("also_ok", ()))
+def expected(judged: Sequence[Judged], only: ReplyClass) -> list[Judged]:
+    return [one for one in judged if one.sample.classes == {only}]
 
 
-def share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0
+def share(part: Sequence[object], whole: Sequence[object]) -> float:
+    return len(part) / max(1, len(whole))
 
 
-def test_no_soft_reply_is_taken_for_hard(read: Read) -> None:
-    wrong = [row["reply"] for row, got in read if row["expected"] == "soft" and got.reply_class is ReplyClass.HARD]
-    assert share(len(wrong), sum(row["expected"] == "soft" for row, _ in read)) <= 0.002, wrong
+def test_no_soft_reply_is_taken_for_hard(judged: list[Judged]) -> None:
+    soft = expected(judged, SOFT)
+    wrong = [one.sample.written for one in soft if one.reply_class is HARD]
+    assert share(wrong, soft) <= 0.003, wrong
 
 
-def test_hard_replies_are_found(read: Read) -> None:
-    missed = [row["reply"] for row, got in read if row["expected"] == "hard" and got.reply_class is not ReplyClass.HARD]
-    assert share(len(missed), sum(row["expected"] == "hard" for row, _ in read)) <= 0.03, missed
+def test_hard_replies_are_found(judged: list[Judged]) -> None:
+    hard = expected(judged, HARD)
+    missed = [one.sample.written for one in hard if one.reply_class is not HARD]
+    assert share(missed, hard) <= 0.03, missed
 
 
-def test_every_4yz_is_deferred(read: Read) -> None:
-    assert [row for row, got in read if row["expected"] == "deferred" and got.reply_class != "deferred"] == []
+def test_every_4yz_is_deferred(judged: list[Judged]) -> None:
+    assert [one.sample.written for one in expected(judged, DEFERRED) if one.reply_class is not DEFERRED] == []
 
 
-def test_no_good_address_is_blocked(read: Read) -> None:
-    assert [row["reply"] for row, got in read if got.suppress and row["expected"] != "hard"] == []
+def test_no_good_address_is_blocked(judged: list[Judged]) -> None:
+    assert [one.sample.written for one in judged if one.blocks and HARD not in one.sample.classes] == []
 
 
-def test_categories_are_right(read: Read) -> None:
-    wrong = [(row["category"], got.category, row["reply"]) for row, got in read if not is_right(row, got)]
-    assert share(len(wrong), len(read)) <= 0.03, wrong
+def test_categories_are_right(judged: list[Judged]) -> None:
+    wrong = [(one.sample.categories[0], one.category, one.sample.written) for one in judged if not one.is_right]
+    assert share(wrong, judged) <= 0.07, wrong
 
 
-def test_no_source_is_left_behind(read: Read) -> None:
-    by_source: dict[str, list[bool]] = defaultdict(list)
-    for row, got in read:
-        by_source[row["source"].split(":")[0]].append(is_right(row, got))
-    weak = {name: share(sum(right), len(right)) for name, right in by_source.items() if len(right) >= 10}
-    assert min(weak.values()) >= 0.9, weak
+def test_no_source_is_left_behind(judged: list[Judged]) -> None:
+    sources = {one.sample.source for one in judged}
+    for source in sources:
+        of_source = [one for one in judged if one.sample.source == source]
+        wrong = [one.sample.written for one in of_source if not one.is_right]
+        assert len(of_source) < 20 or share(wrong, of_source) <= 0.2, (source, wrong)
 
 
-def test_every_class_is_precise_and_the_figures_are_printed(read: Read) -> None:
-    lines = table(read)
-    print("\n" + "\n".join(lines))  # pytest -s shows the table of docs/classification.md
-    for line in lines[1:4]:
-        name, precision, recall, _ = line.split()
+def test_every_class_is_precise(judged: list[Judged]) -> None:
+    for line in precision_table(judged)[2:5]:
+        name, precision, recall = line.strip("| ").split(" | ")[:3]
         assert min(float(precision), float(recall)) >= 0.97, name
 
 
-def table(read: Read) -> list[str]:
-    """Precision and recall of every class and category, and the share of right categories of every source."""
-    lines = [f"{'':20}{'precision':>10}{'recall':>8}{'n':>5}"]
-    for name in ReplyClass:
-        lines.append(_row(name, [(row["expected"], got.reply_class.value) for row, got in read]))
-    pairs = [
-        (row["category"] if got.category == row["category"] or not is_right(row, got) else got.category, got.category)
-        for row, got in read
-        if row["category"]
-    ]
-    lines += [_row(name, pairs) for name in sorted({want for want, _ in pairs})]
-    sources = Counter(row["source"].split(":")[0] for row, _ in read)
-    for name, count in sources.most_common():
-        right = sum(is_right(row, got) for row, got in read if row["source"].split(":")[0] == name)
-        lines.append(f"{name[:50]:50} {right:4} of {count:4}")
-    return lines
+def test_provider_left_out_costs_little() -> None:
+    found = cross_validated(corpus(), by_provider)
+    wrong = [one.sample.written for one in expected(found, SOFT) if one.reply_class is HARD]
+    assert share(wrong, expected(found, SOFT)) <= 0.01, wrong
+    assert share([one for one in found if one.is_right], found) >= 0.85
+    assert {one.reply_class for one in expected(found, DEFERRED)} == {DEFERRED}
 
 
-def _row(name: str, pairs: Sequence[tuple[str, str]]) -> str:
-    right = sum(want == got == name for want, got in pairs)
-    said, wanted = sum(got == name for _, got in pairs), sum(want == name for want, _ in pairs)
-    return f"{name:20}{share(right, said):10.3f}{share(right, wanted):8.3f}{wanted:5}"
+def test_first_meetings_are_kept_as_they_were() -> None:
+    """What the rules of the day said is history; a line that changes it would forge the figures of the documents."""
+    met = first_met(sample for samples in own_samples().values() for sample in samples)
+    wrong = [one.sample.written for one in expected(met, SOFT) if one.reply_class is HARD]
+    missed = [one.sample.written for one in expected(met, HARD) if one.reply_class is not HARD]
+    assert (len(met), len(wrong), len(missed)) == (876, 15, 29)
+
+
+def test_own_samples_hold_no_real_host_or_address() -> None:
+    for samples in own_samples().values():
+        for sample in samples:
+            for address in [word for word in sample.written.split() if "@" in word and "." in word]:
+                assert ".example" in address or "broken" in address or "localhost" in address, sample.written

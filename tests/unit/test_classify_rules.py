@@ -57,6 +57,7 @@ def test_choices_sets_gaps_and_ends_are_spelled_out() -> None:
         {"name": "a", "category": "no_such_category"},
         {"name": "a", "category": "policy", "phrases": ["the … full"]},
         {"name": "a", "category": "policy", "phrases": [""]},
+        {"name": "a", "category": "policy", "phrases": ["user not {known|in}"]},
         {"name": "a", "category": "policy", "stage": ["lunch"]},
         {"name": "a", "category": "policy", "enhanced": ["5.7"]},
     ],

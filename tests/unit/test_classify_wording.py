@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
+from bench.replies import own_samples
 from relay.classify import classify, parse_reply
+from relay.classify.classifier import HARD
+from relay.classify.rules import load_rules
 from relay.model import ReplyClass
 
 DEAD = [
@@ -116,6 +121,9 @@ ALIVE = [
     "550 5.7.1 URL domain not found in whitelist",
     "550 Client host rejected: unknown hostname",
     "554 this message was rejected since the recipient does not want mail from you",
+    "550 Mailbox unavailable or access denied",
+    "550 5.2.1 Subject is Mandatory",
+    "554 cox.example 192.0.2.1 blocked - see the postmaster page - IPBL0110",
 ]
 
 
@@ -128,3 +136,70 @@ def test_dead_address_is_found(line: str) -> None:
 def test_good_address_is_never_blocked(line: str) -> None:
     got = classify(parse_reply(line))
     assert (got.reply_class, got.suppress) == (ReplyClass.SOFT, False)
+
+
+#: What refusals of us, of our message or for now say; none of it may stand in a reply that blocks an address.
+NOT_THE_ADDRESS = [
+    "Your IP 192.0.2.1 is blacklisted", "blocked using zen.spamhaus.org", "Sender address rejected",
+    "SPF check failed", "DMARC policy violation", "message looks like spam", "Message contains a virus",
+    "attachment type not allowed", "rejected by local policy", "Helo command rejected", "no PTR record for 192.0.2.1",
+    "poor reputation of sending IP", "Greylisted, try again later", "too many connections from your IP",
+    "mailbox is full", "over quota", "message size exceeds limit", "relay access denied", "TLS required",
+    "sender verify failed", "Sender domain does not exist", "not authorized to send to this group",
+    "content rejected", "bad headers", "recipient only accepts mail from inside", "external senders are not allowed",
+    "client host blocked", "we do not accept mail from your country", "your domain is banned",
+    "rejected due to security policy", "recipient has blocked you",
+]  # fmt: skip
+
+
+def dead_lines() -> list[str]:
+    """Every known wording of a dead address that is not the fixed template of one provider."""
+    found = [sample.written for samples in own_samples().values() for sample in samples] + DEAD
+    outcomes = [(line, classify(parse_reply(line))) for line in found]
+    generic = ("text.", "code.")
+    return [line for line, got in outcomes if got.reply_class is ReplyClass.HARD and got.rule.startswith(generic)]
+
+
+@pytest.mark.parametrize("words", NOT_THE_ADDRESS)
+def test_words_about_us_beside_a_dead_address_make_it_soft(words: str) -> None:
+    """A reply that says both is never believed about the customer, wherever the words stand."""
+    for line in dead_lines():
+        code = line[:3]
+        for reply in (f"{line}; {words}", f"{line[:4]}{words}: {line[4:]}", f"{line}\n{code} {words}"):
+            got = classify(parse_reply(reply))
+            assert got.reply_class is ReplyClass.SOFT, reply
+
+
+#: Things that are not the customer, and what can be wrong with them.
+OURS = [
+    "sender", "sender's domain", "your domain", "your ip address", "your server", "client host", "helo name",
+    "reply-to address", "reply-to domain", "return path", "envelope sender", "mail from address", "dkim key",
+    "spf record", "ptr record", "certificate", "credentials", "your account", "your mailbox", "sending user",
+    "authenticated user", "smtp user", "login user", "your address", "your email address", "hostname",
+    "originating address", "source address", "bounce address", "from user", "submitter", "backend server", "database",
+    "recipient's mail server", "url", "attachment", "from header", "content type", "policy service", "spam filter",
+]  # fmt: skip
+WRONG = [
+    "unknown", "not found", "does not exist", "invalid", "not valid", "rejected", "disabled", "blocked", "unavailable",
+    "suspended", "not recognized", "inactive", "locked", "closed", "no longer exists", "not registered", "expired",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("subject", OURS)
+def test_what_is_wrong_with_anything_else_is_not_held_against_the_customer(subject: str) -> None:
+    for fault, code in itertools.product(WRONG, ["550", "554", "550 5.7.1", "553", "550 5.1.0", "550 5.4.1"]):
+        before = [] if fault.endswith(("exist", "exists", "found")) else [f"{fault} {subject}"]
+        for text in (f"{subject} {fault}", f"the {subject} is {fault}", *before):
+            got = classify(parse_reply(f"{code} {text}"))
+            assert got.reply_class is ReplyClass.SOFT, f"{code} {text}: {got.rule}"
+
+
+def test_rules_that_block_stand_behind_the_guards_or_are_bound_to_a_provider() -> None:
+    """Words that could stand in anybody's reply must not blame the customer before the guards were asked."""
+    rules = load_rules().rules
+    first_guard = next(rule.rank for rule in rules if rule.name.startswith("guard."))
+    fixed_templates = {"microsoft.recipient-not-found", "mimecast.invalid"}
+    for rule in rules[:first_guard]:
+        is_hard = rule.category in HARD
+        is_bound = bool(rule.enhanced or rule.code or rule.provider or rule.pattern)
+        assert not is_hard or is_bound or rule.name in fixed_templates or "delivery error" in rule.phrases[0], rule.name
