@@ -1,7 +1,7 @@
 """Read the parts of a returned mail, however broken it is, within fixed bounds.
 
-Policy: only the first MAX_BYTES are looked at, and of these at most _MAX_PARTS parts down to _MAX_DEPTH levels; what lies
-beyond is as if it were not there. Nothing raises: a boundary that does not occur is guessed from the body, a part
+Policy: only the first MAX_BYTES are looked at, and of these at most _MAX_PARTS parts down to _MAX_DEPTH levels; what
+lies beyond is as if it were not there. Nothing raises: a boundary that does not occur is guessed from the body, a part
 without a header is all body, broken base64 or quoted-printable is decoded as far as it goes, an unknown charset is read
 as UTF-8 or Windows-1252. A charset is believed only when it is on the list, because some codecs take quadratic time.
 Every step is linear in the bytes. Unlike intake.parts it also opens attached messages, which is where reports keep
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from relay.headers import decode_bytes, decode_value
 
 #: More of a mail is never looked at; what a report says stands before what it returns.
-MAX_BYTES = 512 * 1024
+MAX_BYTES = 384 * 1024
 
 _MAX_PARTS = 60
 _MAX_DEPTH = 6
@@ -29,7 +29,7 @@ _MAX_HEADER = 64 * 1024
 _MAX_FIELDS = 300
 _MAX_VALUE = 4000
 
-_LINE_END = re.compile(rb"\r+\n|\r")
+_LINE_END = re.compile(rb"\r+\n?")
 _FIELD = re.compile(rb"([!-9;-~]{1,80})[ \t]{0,4}:")
 _BOUNDARY = re.compile(r'boundary\*?\s{0,4}=\s{0,4}(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
 _GUESSED = re.compile(rb"^--([0-9A-Za-z'()+_,./:=?!\-]{8,150})$", re.MULTILINE)
@@ -40,10 +40,10 @@ _TRUSTED = re.compile(
     r"|ks_c_5601-1987|tis-620|mac-?roman)\Z",
     re.IGNORECASE,
 )
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 _JAPANESE = b"\x1b$"
 
-_HIDDEN = re.compile(r"<(style|script|title)\b.{0,20000}?</\1\s{0,9}>", re.IGNORECASE | re.DOTALL)
+_HIDDEN = re.compile(r"<(/?)(?:style|script|title)\b[^<>]{0,400}>", re.IGNORECASE)
 _BREAK = re.compile(r"<(?:br|/?p|/?div|/tr|/li|/?h[1-6]|/?table|/pre|hr)\b[^<>]{0,400}>", re.IGNORECASE)
 _CELL = re.compile(r"</t[dh]\b[^<>]{0,400}>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z!][a-z0-9:]{0,30}(?:[\s/-][^<>]{0,2000})?>", re.IGNORECASE)
@@ -113,15 +113,30 @@ def text_of(part: Part) -> str:
 
 def html_to_text(markup: str) -> str:
     """Leave what a person sees, one line per block."""
-    markup = _HIDDEN.sub(" ", markup.replace("\n", " ")) if "<" in markup else markup
-    shown = _TAG.sub("", _CELL.sub(" ", _BREAK.sub("\n", markup)))
+    visible = _visible(markup.replace("\n", " "))
+    shown = _TAG.sub("", _CELL.sub(" ", _BREAK.sub("\n", visible)))
     return html.unescape(shown).replace("\xa0", " ")
+
+
+def _visible(markup: str) -> str:
+    """Drop what stands inside style, script and title, in one pass."""
+    kept: list[str] = []
+    start, is_hidden = 0, False
+    for tag in _HIDDEN.finditer(markup):
+        if not is_hidden:
+            kept.append(markup[start : tag.start()])
+        is_hidden, start = not tag[1], tag.end()
+    if not is_hidden:
+        kept.append(markup[start:])
+    return " ".join(kept)
 
 
 def _part(entity: bytes, *, depth: int, budget: _Budget) -> Part:
     fields, body = _split(entity)
     declared = next((value for name, value in fields if name == "content-type"), "")
     content_type = declared.partition(";")[0].strip().lower() or "text/plain"
+    if not declared and b"\nContent-Type: message/" in body[:_MAX_HEADER]:
+        content_type = "multipart/mixed"  # the header that said so was lost on the way
     part = Part(content_type=content_type, fields=fields, body=body)
     if depth >= _MAX_DEPTH:
         return part
@@ -187,7 +202,7 @@ def _unpacked(part: Part) -> bytes:
     """Undo the transfer encoding."""
     encoding = part.first("content-transfer-encoding").strip().lower()
     if encoding == "base64":
-        packed = _NOT_BASE64.sub(b"", part.body)
+        packed = part.body.translate(None, _NOT_BASE64)
         try:
             return binascii.a2b_base64(packed[: len(packed) // 4 * 4])
         except binascii.Error:
