@@ -2,10 +2,10 @@
 
 Policy: guard.py is asked about the very address that is connected, before a packet leaves. With several source
 addresses each server address always sees the same one of ours, so that greylisting knows us again; different servers
-are spread over them. EHLO names the name of that source. When TLS was offered and failed under `may`, the connection is
-tried once more in clear text, and for ten minutes that server is not asked for TLS again. A server that greets with our
-own name is ourselves; only this machine's unconfigured host name is no proof on this machine's own addresses, because
-every other mail server here greets with it too.
+are spread over them. What this machine does not have of them is another node's. EHLO names the name of that source.
+When TLS was offered and failed under `may`, the connection is tried once more in clear text, and for ten minutes that
+server is not asked for TLS again. A server that greets with our own name is ourselves; only this machine's unconfigured
+host name is no proof on this machine's own addresses, because every other mail server here greets with it too.
 
 Why a connection failed is a HostResult with one Reply under DeliveryId(""). RFC 5321 4.5.3.2.1, RFC 3207 4.1.
 """
@@ -23,10 +23,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
-from relay.delivery.contract import Credentials, Host, HostResult, TlsMode
+from relay.delivery.contract import Credentials, Host, HostResult, Protection, TlsMode
 from relay.delivery.guard import may_connect
 from relay.delivery.hosts import BrokenTls
 from relay.delivery.opening import Opening
+from relay.delivery.own_addresses import usable
 from relay.delivery.protocol import RelayProtocol
 from relay.delivery.replies import of_ours
 from relay.delivery.session import Opened, SmtpSession
@@ -50,6 +51,7 @@ class _Try:
     timings: dict[str, float] = field(default_factory=dict)
     local_ip: str | None = None
     tls_decision: str = ""
+    tls_problem: str = ""
 
 
 class SmtpConnector:
@@ -91,37 +93,62 @@ class SmtpConnector:
         )
         if refusal is not None:
             return self._failed(attempt, replace(refusal, host=host.name), was_asked=False)
-        known_problem = self._broken_tls.recall(host, mono=self._clock()) if tls is TlsMode.MAY else ""
+        asked = host.protection or Protection(mode=tls)
+        if asked.mode is TlsMode.TESTING:
+            return await self._open_in_testing(attempt, asked, credentials=credentials)
+        return await self._open_as_asked(attempt, asked, credentials=credentials)
+
+    async def _open_as_asked(
+        self, attempt: _Try, asked: Protection, *, credentials: Credentials | None
+    ) -> SmtpSession | HostResult:
+        """Open with what is asked for; under `may` once more in clear text when TLS fails."""
+        host, may = attempt.host, asked.mode is TlsMode.MAY
+        known_problem = self._broken_tls.recall(host, mono=self._clock()) if may else ""
         because = f"{known_problem} a while ago" if known_problem else ""
-        result, handshake_problem = await self._open(attempt, tls=tls, credentials=credentials, clear_because=because)
-        if handshake_problem and tls is TlsMode.MAY:
+        result, problem = await self._open(attempt, asked, credentials=credentials, clear_because=because)
+        if problem and may:
             attempt.transcript.happened(self._clock(), "trying again without TLS")
-            because = f"{handshake_problem}, tried again without TLS"
-            result, _ = await self._open(attempt, tls=tls, credentials=credentials, clear_because=because)
+            because = f"{problem}, tried again without TLS"
+            result, _ = await self._open(attempt, asked, credentials=credentials, clear_because=because)
             if not isinstance(result, Reply):
-                self._broken_tls.note(host, handshake_problem, mono=self._clock())
+                self._broken_tls.note(host, problem, mono=self._clock())
         return self._failed(attempt, result) if isinstance(result, Reply) else result
 
+    async def _open_in_testing(
+        self, attempt: _Try, asked: Protection, *, credentials: Credentials | None
+    ) -> SmtpSession | HostResult:
+        """Open as the policy asks; when that fails at TLS, go on as without it and say what would have failed."""
+        strict = replace(asked, mode=TlsMode.VERIFY, because=f"{asked.because} (testing)")
+        result, _ = await self._open(attempt, strict, credentials=credentials, clear_because="")
+        if not isinstance(result, Reply):
+            return result
+        if result.stage is not Stage.STARTTLS:
+            return self._failed(attempt, result)
+        attempt.transcript.happened(self._clock(), f"only testing, so it goes on without: {attempt.tls_decision}")
+        would = f"{strict.because} would have refused it: {attempt.tls_problem}"
+        loose = Protection(mode=TlsMode.MAY, because=would)
+        return await self._open_as_asked(attempt, loose, credentials=credentials)
+
     async def _open(
-        self, attempt: _Try, *, tls: TlsMode, credentials: Credentials | None, clear_because: str
+        self, attempt: _Try, asked: Protection, *, credentials: Credentials | None, clear_because: str
     ) -> tuple[SmtpSession | Reply, str]:
         """Open one connection; give the session or the reply, and what went wrong in a TLS handshake."""
-        connected = await self._connect(attempt, tls=tls)
+        connected = await self._connect(attempt, asked)
         if isinstance(connected, Reply):
             return connected, ""
         opening = self._opening(connected, attempt)
         try:
-            refusal = await opening.run(tls, credentials=credentials, clear_because=clear_because)
+            refusal = await opening.run(asked, credentials=credentials, clear_because=clear_because)
         except asyncio.CancelledError:
             connected.abort()
             raise
-        attempt.tls_decision = opening.tls_decision
+        attempt.tls_decision, attempt.tls_problem = opening.tls_decision, opening.tls_problem
         if refusal is not None:
             connected.abort()
             return refusal, opening.handshake_problem
         return self._session(connected, attempt, opening), ""
 
-    async def _connect(self, attempt: _Try, *, tls: TlsMode) -> RelayProtocol | Reply:
+    async def _connect(self, attempt: _Try, asked: Protection) -> RelayProtocol | Reply:
         host, start = attempt.host, self._clock()
         seconds = self._delivery.timeouts.connect.total_seconds()
         sock: socket.socket | None = None
@@ -130,11 +157,11 @@ class SmtpConnector:
             async with asyncio.timeout(seconds):
                 await asyncio.get_running_loop().sock_connect(sock, (host.ip, host.port))
             attempt.local_ip = str(sock.getsockname()[0])
-            protocol = await self._hand_over(sock, host, tls=tls)
+            protocol = await self._hand_over(sock, host, tls=asked.mode)
         except (OSError, ssl.SSLError) as error:
             if sock is not None:
                 sock.close()
-            return self._unreachable(attempt, error, seconds=seconds, tls=tls)
+            return self._unreachable(attempt, error, seconds=seconds, asked=asked)
         except asyncio.CancelledError:
             if sock is not None:
                 sock.close()
@@ -158,10 +185,10 @@ class SmtpConnector:
         )
         return protocol
 
-    def _unreachable(self, attempt: _Try, error: OSError, *, seconds: float, tls: TlsMode) -> Reply:
+    def _unreachable(self, attempt: _Try, error: OSError, *, seconds: float, asked: Protection) -> Reply:
         name, where = attempt.host.name, _shown(attempt.host)
-        if attempt.local_ip is not None and tls is TlsMode.IMPLICIT:  # TCP stood, so it was the handshake
-            attempt.tls_decision = decision_refused(tls, handshake_words(error))
+        if attempt.local_ip is not None and asked.mode is TlsMode.IMPLICIT:  # TCP stood, so it was the handshake
+            attempt.tls_decision = decision_refused(asked, handshake_words(error))
             reply = of_ours(None, "4.7.5", attempt.tls_decision, stage=Stage.STARTTLS, host=name)
         elif isinstance(error, TimeoutError) and error.errno is None:
             reply = of_ours(
@@ -215,7 +242,8 @@ class SmtpConnector:
         )
 
     def _source_for(self, host: Host) -> SourceAddress | None:
-        fitting = [source for source in self._delivery.source_addresses if (":" in source.address) == (":" in host.ip)]
+        family = [source for source in self._delivery.source_addresses if (":" in source.address) == (":" in host.ip)]
+        fitting = usable(family, self._own_addresses)
         return fitting[zlib.crc32(host.ip.encode()) % len(fitting)] if fitting else None
 
     def _failed(self, attempt: _Try, reply: Reply, *, was_asked: bool = True) -> HostResult:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from relay.delivery.dane import Tlsa
 from relay.model import Delivery, DeliveryId, Message, Reply
 
 
@@ -22,6 +23,18 @@ class TlsMode(StrEnum):
     ENCRYPT = "encrypt"  #: always, certificate not checked; no clear text
     VERIFY = "verify"  #: always, certificate must match the host
     IMPLICIT = "implicit"  #: TLS from the first byte (a smarthost's port 465), certificate must match
+    DANE = "dane"  #: always, certificate must fit the host's TLSA records
+    TESTING = "testing"  #: as VERIFY, but what fails goes on as MAY, and is told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """What one host's connection must be protected with, and who asks for it."""
+
+    mode: TlsMode
+    because: str = ""  #: "the MTA-STS policy of guest.example", "its TLSA records"; "" = our own settings
+    tlsa: tuple[Tlsa, ...] = ()
+    names: tuple[str, ...] = ()  #: that the certificate may be for, with DANE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +46,7 @@ class Host:
     port: int
     preference: int = 0
     is_configured: bool = False  #: named in the configuration: it may have a private address
+    protection: Protection | None = None  #: None: as the route says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ from relay.address import literal_ip, to_a_label
 from relay.delivery.contract import Credentials, Host, Route, TlsMode
 from relay.delivery.guard import is_private
 from relay.delivery.own_addresses import ipv6_source
+from relay.delivery.protection import Protections
 from relay.delivery.resolver import Lookup, Resolver, Verdict
 from relay.model import Reply, Stage
 from relay.settings import Config
@@ -82,13 +83,20 @@ class MxRouter:
         rng: random.Random,
         clock: Callable[[], float] = time.monotonic,
         ipv6_source: Callable[[], str | None] = ipv6_source,
+        has_address: Callable[[str], bool] = lambda ip: True,
+        protections: Protections | None = None,
         patience: timedelta = timedelta(seconds=2),
     ) -> None:
+        """`has_address`: which of the configured source addresses are this machine's; `protections` None: the same
+        TLS for all.
+        """
         self._delivery = config.delivery
         self._resolver = resolver
         self._rng = rng
         self._clock = clock
         self._ipv6_source = ipv6_source
+        self._has_address = has_address
+        self._protections = protections
         self._patience = patience.total_seconds()
         self._ipv6_known: tuple[float, bool] | None = None
         self._tls = TlsMode(config.tls.mode)
@@ -100,6 +108,9 @@ class MxRouter:
         started = self._clock()
         fixed = self._find_fixed(domain.lower().rstrip("."), app)
         found = await (self._to_fixed(fixed) if fixed is not None else self._to_domain(domain))
+        name = to_a_label(domain.rstrip("."))
+        if fixed is None and self._protections is not None and found.hosts and name is not None:
+            found = await self._protections.apply(found, name)
         return replace(found, took=timedelta(seconds=self._clock() - started))
 
     def _find_fixed(self, domain: str, app: str) -> _Fixed | None:
@@ -229,7 +240,8 @@ class MxRouter:
 
     async def _look_up_named_ipv6(self) -> bool:
         configured = [source.address for source in self._delivery.source_addresses]
-        sources = [ip for ip in configured if ":" in ip] if configured else [self._ipv6_source()]
+        had = [ip for ip in configured if ":" in ip and self._has_address(ip)]
+        sources = had if configured else [self._ipv6_source()]
         for ip in sources:
             if ip is not None and (await self._resolver.reverse(ip)).verdict is Verdict.FOUND:
                 return True

@@ -17,13 +17,15 @@ from aiosmtplib.auth import auth_login_encode, auth_plain_encode
 from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.response import SMTPResponse
 
-from relay.delivery.contract import Credentials, TlsMode
+from relay.delivery.contract import Credentials, Protection, TlsMode
+from relay.delivery.dane import problem_with
 from relay.delivery.exchange import CONVERSATION_ERRORS
 from relay.delivery.protocol import RelayProtocol
 from relay.delivery.replies import UnexpectedReply, of_ours, of_server, of_silence
 from relay.delivery.tls import (
     REQUIRED,
     TlsContexts,
+    chain_of,
     decision_clear,
     decision_encrypted,
     decision_refused,
@@ -72,8 +74,9 @@ class Opening:
         self.tls: str | None = None
         self.tls_decision = ""
         self.handshake_problem = ""  #: TLS began and failed; a new connection in clear text may work
+        self.tls_problem = ""  #: why what was asked for could not be had
 
-    async def run(self, mode: TlsMode, *, credentials: Credentials | None, clear_because: str) -> Reply | None:
+    async def run(self, protection: Protection, *, credentials: Credentials | None, clear_because: str) -> Reply | None:
         """Return None when mail can be sent, else the reply that says why not; never raises for what a server does.
 
         `clear_because` not empty: an earlier connection failed at TLS, so this one goes on in clear text.
@@ -82,14 +85,16 @@ class Opening:
             return (
                 await self._greet()
                 or await self._hello()
-                or await self._protect(mode, clear_because=clear_because)
-                or (await self._log_in(mode, credentials) if credentials is not None else None)
+                or await self._protect(protection, clear_because=clear_because)
+                or (await self._log_in(protection.mode, credentials) if credentials is not None else None)
             )
         except CONVERSATION_ERRORS as error:
             reply = of_silence(error, stage=self._stage, host=self._host)
             if self._is_upgrading:
                 self.handshake_problem = self.handshake_problem or handshake_words(error)
-                words = decision_refused(mode, self.handshake_problem) if mode in REQUIRED else self.handshake_problem
+                is_required = protection.mode in REQUIRED
+                self.tls_problem = problem = self.handshake_problem
+                words = decision_refused(protection, problem) if is_required else problem
                 reply = of_ours(None, "4.7.5", words, stage=Stage.STARTTLS, host=self._host)
                 self.tls_decision = words
             self._transcript.happened(self._clock(), reply.text)
@@ -126,45 +131,54 @@ class Opening:
             raise UnexpectedReply(reply, expected="250")
         return None
 
-    async def _protect(self, mode: TlsMode, *, clear_because: str) -> Reply | None:
+    async def _protect(self, protection: Protection, *, clear_because: str) -> Reply | None:
+        mode = protection.mode
         if mode is TlsMode.IMPLICIT:
-            self._note_encrypted(mode)
+            self._note_encrypted(protection)
             return None
         if mode is TlsMode.NONE or clear_because:
-            self.tls_decision = decision_clear(clear_because or "TLS is switched off in the settings")
+            self.tls_decision = decision_clear(protection, clear_because or "TLS is switched off in the settings")
             return None
         self._stage = Stage.STARTTLS
         if "starttls" not in self.extensions:
-            return self._without_tls(mode, "the server does not offer STARTTLS")
+            return self._without_tls(protection, "the server does not offer STARTTLS")
         start = self._clock()
         self._is_upgrading = True
         reply = await self._ask("STARTTLS")
         if reply.code != 220:
             self._is_upgrading = False
             why = f"the server refused STARTTLS ({reply.code} {reply.message})".replace("\n", " ")
-            return self._refused(reply) if reply.code == _CLOSING else self._without_tls(mode, why, reply=reply)
+            return self._refused(reply) if reply.code == _CLOSING else self._without_tls(protection, why, reply=reply)
         await self._protocol.upgrade(
             self._contexts.of(mode),
             server_hostname=self._host,
             timeout=min(self._command_timeout, _HANDSHAKE_SECONDS),
         )
         self._timings["tls"] = self._clock() - start
-        self._note_encrypted(mode)
+        if mode is TlsMode.DANE:
+            chain = chain_of(self._protocol.ssl_object)
+            self.handshake_problem = problem_with(chain, protection.tlsa, names=protection.names)
+            if self.handshake_problem:
+                self.tls_problem = self.handshake_problem
+                self.tls_decision = decision_refused(protection, self.handshake_problem)
+                return of_ours(None, "4.7.5", self.tls_decision, stage=Stage.STARTTLS, host=self._host)
+        self._note_encrypted(protection)
         # What was said in clear could have been tampered with: ask anew (RFC 3207 4.2).
         return await self._hello()
 
-    def _note_encrypted(self, mode: TlsMode) -> None:
+    def _note_encrypted(self, protection: Protection) -> None:
         ssl_object = self._protocol.ssl_object
         self.tls = describe(ssl_object)
         version = ssl_object.version() or "TLS"
-        self.tls_decision = decision_encrypted(mode, version=version, host=self._host)
+        self.tls_decision = decision_encrypted(protection, version=version, host=self._host)
         self._transcript.happened(self._clock(), f"{self.tls_decision} ({self.tls})")
 
-    def _without_tls(self, mode: TlsMode, reason: str, *, reply: SMTPResponse | None = None) -> Reply | None:
-        if mode not in REQUIRED:
-            self.tls_decision = decision_clear(reason)
+    def _without_tls(self, protection: Protection, reason: str, *, reply: SMTPResponse | None = None) -> Reply | None:
+        if protection.mode not in REQUIRED:
+            self.tls_decision = decision_clear(protection, reason)
             return None
-        self.tls_decision = decision_refused(mode, reason)
+        self.tls_problem = reason
+        self.tls_decision = decision_refused(protection, reason)
         if reply is not None and reply.code >= 400:
             return self._refused(reply)
         return of_ours(None, "4.7.10", self.tls_decision, stage=Stage.STARTTLS, host=self._host)

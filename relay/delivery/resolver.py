@@ -18,7 +18,9 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 
 import dns.asyncresolver
 import dns.exception
@@ -63,6 +65,7 @@ class Lookup:
     records: tuple[dns.rdata.Rdata, ...] = ()
     text: str = ""  #: why it failed, in words
     expires_at: float = 0.0  #: on the resolver's clock
+    is_secure: bool = False  #: DNSSEC was checked and is good, by servers that are trusted
 
 
 class _Server(dns.nameserver.Do53Nameserver):
@@ -106,7 +109,9 @@ class Resolver:
         lifetime: float,
         clock: Callable[[], float],
         resolv_conf: Path = Path("/etc/resolv.conf"),
+        trusted: bool | Literal["auto"] = "auto",
     ) -> None:
+        """`trusted`: whether their word that an answer is secure counts; "auto": when all are on this machine."""
         self._clock = clock
         self._resolv_conf = None if servers else resolv_conf
         self._servers = [_Server(server, clock=clock) for server in servers]
@@ -116,10 +121,19 @@ class Resolver:
         self._penalty: dict[tuple[str, str], float] = {}
         self._running: dict[tuple[str, str], asyncio.Task[Lookup]] = {}
         self._resolver = dns.asyncresolver.Resolver(configure=False)
-        self._resolver.use_edns(0, 0, 1232)
+        self._trusted = trusted
+        self._resolver.use_edns(0, dns.flags.DO if self.is_trusted else 0, 1232)
         self._resolver.flags = dns.flags.RD | dns.flags.AD
         self._resolver.timeout = timeout
         self._resolver.lifetime = lifetime
+
+    @property
+    def is_trusted(self) -> bool:
+        """Tell whether a secure answer can be had at all; without that there is no DANE."""
+        if self._trusted != "auto":
+            return self._trusted
+        self._order_servers()
+        return all(ip_address(server.address.partition("%")[0]).is_loopback for server in self._servers)
 
     def known(self, name: str, kind: str) -> Lookup | None:
         """Return what is remembered of that question, None when it must be asked."""
@@ -187,15 +201,19 @@ class Resolver:
 
     async def _follow(self, name: dns.name.Name, kind: str) -> Lookup:
         """Ask, and ask again for the true name while only an alias comes back."""
+        is_secure = self.is_trusted
         for _ in range(_MAX_ALIASES):
             self._order_servers()
             answer = await self._resolver.resolve(name, kind, raise_on_no_answer=False, search=False)
             ttl = answer.chaining_result.minimum_ttl
+            is_secure = is_secure and bool(answer.response.flags & dns.flags.AD)
             if answer.rrset is not None:
                 expires_at = self._clock() + _within(_POSITIVE_SECONDS, ttl)
-                return Lookup(Verdict.FOUND, records=tuple(answer.rrset), expires_at=expires_at)
+                records = tuple(answer.rrset)
+                return Lookup(Verdict.FOUND, records=records, expires_at=expires_at, is_secure=is_secure)
             if answer.canonical_name == name:
-                return Lookup(Verdict.NODATA, expires_at=self._clock() + _within(_NEGATIVE_SECONDS, ttl))
+                expires_at = self._clock() + _within(_NEGATIVE_SECONDS, ttl)
+                return Lookup(Verdict.NODATA, expires_at=expires_at, is_secure=is_secure)
             name = answer.canonical_name
         return Lookup(Verdict.FAILED, text="the name is an alias of an alias, without end")
 

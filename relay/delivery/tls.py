@@ -3,7 +3,9 @@
 Policy by mode. `may`: TLS when it is offered, certificate not checked; when the handshake fails or STARTTLS is
 refused, clear text, because unencrypted mail is better than none and a certificate nobody checks protects little.
 `encrypt`: TLS or nothing, certificate not checked. `verify` and `implicit`: TLS with a valid certificate for the host,
-or nothing. `none`: never. Below TLS 1.2 counts as no TLS; old ciphers are allowed only where clear text would be.
+or nothing. `dane`: TLS with a certificate that fits the host's TLSA records, or nothing. `testing`: as verify, and
+when that fails as `may`, which is said. `none`: never. Which of them a host gets is protection.py's decision.
+Below TLS 1.2 counts as no TLS; old ciphers are allowed only where clear text would be.
 The contexts are built once, because each reads the whole CA bundle. RFC 3207, RFC 7435 (opportunistic security).
 """
 
@@ -13,13 +15,15 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from relay.delivery.contract import TlsMode
+from relay.delivery.contract import Protection, TlsMode
 from relay.delivery.protocol import SpokeOutOfTurn
 
 _CHECKED = frozenset({TlsMode.VERIFY, TlsMode.IMPLICIT})
 
+_DER = 2  # _ssl.ENCODING_DER, of which Python has no public name
+
 #: The modes in which not one byte of mail goes in clear text.
-REQUIRED = frozenset({TlsMode.ENCRYPT, TlsMode.VERIFY, TlsMode.IMPLICIT})
+REQUIRED = frozenset({TlsMode.ENCRYPT, TlsMode.VERIFY, TlsMode.IMPLICIT, TlsMode.DANE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +56,39 @@ def describe(ssl_object: ssl.SSLObject) -> str:
     return f"{ssl_object.version()} {cipher[0] if cipher else '?'}"
 
 
-def decision_encrypted(mode: TlsMode, *, version: str, host: str) -> str:
+def decision_encrypted(protection: Protection, *, version: str, host: str) -> str:
     """Say why this connection is encrypted and what was checked."""
-    if mode in _CHECKED:
-        return f"encrypted with {version}; certificate checked and valid for {host}"
-    why = "opportunistic" if mode is TlsMode.MAY else "required"
-    return f"encrypted with {version}; certificate not checked ({why})"
+    asked = f" ({protection.because})" if protection.because else ""
+    if protection.mode in _CHECKED:
+        return f"encrypted with {version}; certificate checked and valid for {host}{asked}"
+    if protection.mode is TlsMode.DANE:
+        return f"encrypted with {version}; certificate checked against the TLSA records of {host}"
+    why = "opportunistic" if protection.mode is TlsMode.MAY else "required"
+    because = f"; {protection.because}" if protection.because else ""
+    return f"encrypted with {version}; certificate not checked ({why}{because})"
 
 
-def decision_clear(reason: str) -> str:
+def decision_clear(protection: Protection, reason: str) -> str:
     """Say why this connection is in clear text."""
-    return f"clear text: {reason}"
+    because = f"; {protection.because}" if protection.because else ""
+    return f"clear text: {reason}{because}"
 
 
-def decision_refused(mode: TlsMode, reason: str) -> str:
+_WANTED = {TlsMode.DANE: "TLS with a certificate that fits the TLSA records", TlsMode.ENCRYPT: "TLS"}
+
+
+def decision_refused(protection: Protection, reason: str) -> str:
     """Say why nothing was sent."""
-    wanted = "TLS with a valid certificate" if mode in _CHECKED else "TLS"
-    return f"nothing sent: {wanted} is required and {reason}"
+    wanted = _WANTED.get(protection.mode, "TLS with a valid certificate")
+    by = f" by {protection.because}" if protection.because else ""
+    return f"nothing sent: {wanted} is required{by} and {reason}"
+
+
+def chain_of(ssl_object: ssl.SSLObject) -> list[bytes]:
+    """Give the certificates the server sent, its own first, as DER."""
+    # Python 3.13 has this in public; before, only the object inside has it.
+    give = getattr(ssl_object, "get_unverified_chain", None) or ssl_object._sslobj.get_unverified_chain  # type: ignore[attr-defined]
+    return [each if isinstance(each, bytes) else each.public_bytes(_DER) for each in give() or ()]
 
 
 def handshake_words(error: Exception) -> str:

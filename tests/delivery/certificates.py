@@ -24,22 +24,37 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")])
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(self._certify(self._name, self._key, names=(), is_ca=True, is_expired=False))
+        self.own = ssl.PEM_cert_to_DER_cert(self.ca_file.read_text())  #: the authority's own certificate, DER
+        self.served = b""
+        self._count = 0
 
-    def server(self, name: str, *, is_expired: bool = False, is_self_signed: bool = False) -> ssl.SSLContext:
-        """Make the context of a server with a certificate for that name."""
+    def server(
+        self, *names: str, is_expired: bool = False, is_self_signed: bool = False, with_authority: bool = False
+    ) -> ssl.SSLContext:
+        """Make the context of a server with a certificate for these names."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(
+            self.chain(*names, is_expired=is_expired, is_self_signed=is_self_signed, with_authority=with_authority)
+        )
+        return context
+
+    def chain(
+        self, *names: str, is_expired: bool = False, is_self_signed: bool = False, with_authority: bool = False
+    ) -> Path:
+        """Make a file with a key and its certificate, which is kept in `served` as DER too."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         signer = key if is_self_signed else self._key
         issuer = subject if is_self_signed else self._name
-        certificate = self._certify(subject, key, names=(name,), is_expired=is_expired, signer=signer, issuer=issuer)
-        chain = self._folder / f"{name}-{is_expired}-{is_self_signed}.pem"
+        certificate = self._certify(subject, key, names=names, is_expired=is_expired, signer=signer, issuer=issuer)
         secret = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        chain.write_bytes(secret + certificate)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)
-        return context
+        self._count += 1
+        path = self._folder / f"chain-{self._count}.pem"
+        path.write_bytes(secret + certificate + (self.ca_file.read_bytes() if with_authority else b""))
+        self.served = ssl.PEM_cert_to_DER_cert(certificate.decode())
+        return path
 
     def old_server(self, name: str) -> ssl.SSLContext:
         """Make the context of a server that speaks nothing newer than TLS 1.0."""

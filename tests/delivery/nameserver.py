@@ -30,6 +30,7 @@ class NameServer(asyncio.DatagramProtocol):
 
     def __init__(self, zone: Zone, *, ttl: int) -> None:
         self.zone = dict(zone)
+        self.insecure: set[str] = set()  #: names whose answers are not said to be secure, "*" = all
         self.ttl = ttl
         self.questions: list[tuple[str, str]] = []
         self.port = 0
@@ -85,6 +86,8 @@ class NameServer(asyncio.DatagramProtocol):
         if found is None and (name, "CNAME") in self.zone:
             found, kind = self.zone[(name, "CNAME")], "CNAME"
         reply = dns.message.make_response(query, recursion_available=True)
+        if not self.insecure & {name, "*"}:
+            reply.flags |= dns.flags.AD
         if isinstance(found, str):
             return self._misbehave(found, query, reply, is_tcp=is_tcp)
         if found is not None:

@@ -3,7 +3,8 @@
 `with Postfix() as postfix:` runs its master with a configuration, queue and mailboxes of its own; the machine's own
 mail server is neither read nor touched. It takes mail for its two domains on three addresses with one port, each with
 a TLS policy of its own (see Door), refuses people it does not know, large messages and other domains, and greylists by
-the policy protocol. What it accepted lies in Maildirs. It needs root, as any Postfix does; tests skip without.
+the policy protocol. What it accepted lies in Maildirs. Mail for one person it takes and then bounces; `returns` says
+where bounces go. It needs root, as any Postfix does; tests skip without.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +37,7 @@ DOMAIN = "guest.example"
 STRICT_DOMAIN = "strict.guest.example"
 PEOPLE = ("aino", "rupert", "noe")
 GREYLISTED = "slow.friend"
+GONE = "gone"  #: known at RCPT, unknown when the mail is delivered
 SIZE_LIMIT = 20_000
 
 
@@ -44,6 +47,7 @@ class Door:
 
     ip: str
     tls: str  #: smtpd_tls_security_level: none, may or encrypt
+    chain: Path | None = None  #: its own key and certificates; None: those of all
 
 
 CLEAR = Door("127.0.2.1", "none")
@@ -64,12 +68,13 @@ maillog_file =
 smtp_host_lookup = native
 alias_maps =
 local_recipient_maps =
-virtual_mailbox_domains = {domain} {strict}
+virtual_mailbox_domains = {domains}
 virtual_mailbox_maps = texthash:{folder}/people
 virtual_mailbox_base = {folder}/boxes
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
 virtual_minimum_uid = 1
+transport_maps = texthash:{folder}/transport
 message_size_limit = {size}
 smtpd_error_sleep_time = 0
 smtpd_tls_cert_file = {folder}/certificate
@@ -93,6 +98,8 @@ trace     unix - - n - 0 bounce
 verify    unix - - n - 1 verify
 proxymap  unix - - n - - proxymap
 virtual   unix - n n - - virtual
+smtp      unix - - n - - smtp
+gone      unix - n n - - pipe user=nobody argv=/bin/sh -c {echo no such user here; exit 67}
 error     unix - - n - - error
 retry     unix - - n - - error
 anvil     unix - - n - 1 anvil
@@ -128,8 +135,18 @@ class _PolicyServer(socketserver.ThreadingTCPServer):
 class Postfix:
     """The server, running for as long as the block runs."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        returns: tuple[str, HostPort] | None = None,
+        doors: Sequence[Door] = DOORS,
+        domains: Sequence[str] = (DOMAIN, STRICT_DOMAIN),
+    ) -> None:
+        """`returns`: the domain of the return paths, and where Postfix brings mail for it."""
         self.port = free_port()
+        self._doors = doors
+        self._domains = domains
+        self._returns = returns
         self._stack = ExitStack()
         self._folder = Path()
         self._process: subprocess.Popen[bytes] | None = None
@@ -185,9 +202,14 @@ class Postfix:
             (folder / name).mkdir()
         os.chown(folder / "data", owner.pw_uid, -1)
         os.chown(folder / "boxes", nobody.pw_uid, nobody.pw_gid)
-        known = (*PEOPLE, GREYLISTED)
-        people = [f"{person}@{domain} {person}/\n" for person in known for domain in (DOMAIN, STRICT_DOMAIN)]
+        known = (*PEOPLE, GREYLISTED, GONE)
+        people = [f"{person}@{domain} {person}/\n" for person in known for domain in self._domains]
         (folder / "people").write_text("".join(people))
+        ways = [f"{GONE}@{DOMAIN} gone:\n"]
+        if self._returns is not None:
+            domain, where = self._returns
+            ways.append(f"{domain} smtp:[{where.host}]:{where.port}\n")
+        (folder / "transport").write_text("".join(ways))
         (folder / "greylisted").write_text(f"{GREYLISTED}@{DOMAIN} greylist\n")
         certificate, key = make_certificate("mx.guest.example", now=datetime.now(UTC))
         (folder / "certificate").write_bytes(certificate)
@@ -195,14 +217,17 @@ class Postfix:
         (folder / "key").chmod(0o600)
         values = {
             "folder": folder,
-            "domain": DOMAIN,
-            "strict": STRICT_DOMAIN,
+            "domains": " ".join(self._domains),
             "uid": nobody.pw_uid,
             "gid": nobody.pw_gid,
         }
         (folder / "config" / "main.cf").write_text(_MAIN.format(**values, size=SIZE_LIMIT, policy=policy_port))
-        doors = [f"{d.ip}:{self.port} inet n - n - - smtpd -o smtpd_tls_security_level={d.tls}\n" for d in DOORS]
-        (folder / "config" / "master.cf").write_text("".join(doors) + _SERVICES)
+        doors = "".join(self._door(door) for door in self._doors)
+        (folder / "config" / "master.cf").write_text(doors + _SERVICES)
+
+    def _door(self, door: Door) -> str:
+        chain = f" -o smtpd_tls_chain_files={door.chain}" if door.chain else ""
+        return f"{door.ip}:{self.port} inet n - n - - smtpd -o smtpd_tls_security_level={door.tls}{chain}\n"
 
     def _start(self) -> None:
         config = str(self._folder / "config")
@@ -215,7 +240,7 @@ class Postfix:
                 [f"{programs}/master", "-c", config, "-d"], stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
         end = time.monotonic() + 15
-        while not all(is_listening(HostPort(door.ip, self.port)) for door in DOORS):
+        while not all(is_listening(HostPort(door.ip, self.port)) for door in self._doors):
             if time.monotonic() > end or self._process.poll() is not None:
                 raise RuntimeError(f"Postfix does not listen\n{self._log()}")
             time.sleep(0.05)
