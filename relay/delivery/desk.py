@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from relay.delivery.dkim_keys import Prepare, unchanged
 from relay.delivery.transaction import ContentKey
 from relay.errors import StoreError
 from relay.model import Claimed, DeliveryId, Disposition, Suppression
-from relay.settings import Suppressions
+from relay.settings import IncidentSettings, Suppressions
 from relay.store import content, nodes, sites, spool, suppressions
 from relay.store.nodes import Member
-from relay.store.protocols import DiskFault, Store, Tx
+from relay.store.protocols import Row, Store, Tx
 from relay.store.sites import SiteRow
 
 logger = logging.getLogger(__name__)
@@ -68,11 +69,23 @@ class Catch:
 class Desk:
     """The store as one delivery process, under its name `owner`, uses it."""
 
-    def __init__(self, store: Store, *, owner: str, lease: timedelta, blocking: Suppressions) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        owner: str,
+        lease: timedelta,
+        blocking: Suppressions,
+        incident: IncidentSettings,
+        prepare: Prepare = unchanged,
+    ) -> None:
+        """`prepare`: makes what is sent of what is stored."""
+        self._prepare = prepare
         self._store = store
         self._owner = owner
         self._lease = lease
         self._blocking = blocking
+        self._incident = incident
 
     @property
     def lease(self) -> timedelta:
@@ -152,7 +165,11 @@ class Desk:
 
     async def contents(self, keys: Sequence[ContentKey]) -> Mapping[ContentKey, bytes | None]:
         """Read contents; None stands for one that is gone or damaged."""
-        return await self._store.read(lambda tx: {key: _content(tx, key) for key in keys})
+        return await self._store.read(lambda tx: self._prepared(_contents(tx, keys)))
+
+    def _prepared(self, found: dict[ContentKey, bytes | None]) -> dict[ContentKey, bytes | None]:
+        """Sign, on the reader's thread: a signature takes longer than the reading."""
+        return {key: None if content is None else self._prepare(key, content) for key, content in found.items()}
 
     async def last_delivered(self, domain: str) -> datetime | None:
         """Say when a domain last took mail."""
@@ -169,7 +186,7 @@ class Desk:
     def _write(self, tx: Tx, batch: Batch, now: datetime) -> None:
         for delivery_id, reason in batch.held:  # before its result is recorded, which ends the lease
             spool.hold_claimed(tx, owner=self._owner, ids=[delivery_id], reason=reason)
-        spool.record_all(tx, batch.dispositions, owner=self._owner, settings=self._blocking)
+        spool.record_all(tx, batch.dispositions, owner=self._owner, settings=self._blocking, incident=self._incident)
         for away in batch.away:
             spool.release(tx, owner=self._owner, ids=away.ids, next_at=away.next_at, waits_for_site=away.waits_for_site)
         for site in batch.sites:
@@ -178,12 +195,17 @@ class Desk:
             spool.wake_site(tx, domains=batch.wake_domains, now=now)
 
 
-def _content(tx: Tx, key: ContentKey) -> bytes | None:
+def _contents(tx: Tx, keys: Sequence[ContentKey]) -> dict[ContentKey, bytes | None]:
+    own = [key.delivery_id for key in keys if key.delivery_id is not None]
+    stored = content.stored(tx, own) if own else {}
+    stored |= content.stored(tx, [key.message_id for key in keys if key.delivery_id not in stored])
+    return {key: _content(stored.get(key.delivery_id or "") or stored.get(key.message_id)) for key in keys}
+
+
+def _content(row: Row | None) -> bytes | None:
     try:
-        return content.load(tx, key.message_id, delivery_id=key.delivery_id)
-    except DiskFault:
-        raise
+        return None if row is None else content.unpack(row)
     except StoreError:
         # Damaged: it must not be sent, and the other contents of this read must not wait for it.
-        logger.exception("content message=%s is damaged and is not sent", key.message_id)
+        logger.exception("content %s is damaged and is not sent", row["id"] if row else "")
         return None
