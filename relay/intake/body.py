@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from relay.dots import has_dot_line
 from relay.intake.limits import Memory
 
 _CHUNK = 65_536
@@ -110,14 +111,15 @@ class BodyReader:
             self._reader._buffer[:0] = rest  # type: ignore[attr-defined]
         self.body.size = self._size + end - 2
         if not self._is_dropping and self.body.size <= self._limit:
-            self.body.content = _unstuffed_after_lf(self._unstuffed(self._data[:end]))
+            data = self._data[:end]
+            self.body.content = (
+                _unstuffed_after_lf(self._unstuffed(data)) if has_dot_line(data) else bytes(memoryview(data)[2:])
+            )
         return self.body
 
     def _unstuffed(self, data: bytearray) -> bytes:
         if self._is_legacy:
-            return bytes(_LEGACY_STUFFED.sub(b"\n", data) if b"\n." in data else data)[2:]
-        if b"\r\n." not in data:
-            return bytes(memoryview(data)[2:])
+            return bytes(_LEGACY_STUFFED.sub(b"\n", data))[2:]
         if b"\r\n.\n" in data or b"\r\n.\r" in data:
             return _STUFFED.sub(b"\r\n", data)[2:]
         return bytes(data.replace(b"\r\n.", b"\r\n"))[2:]

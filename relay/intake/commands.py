@@ -29,19 +29,19 @@ class Command:
     run: Callable[[RelaySMTP, str], Awaitable[None]]
     max_length: int = 512
     syntax_status: str = "5.5.4"
+    is_offered: bool = True
 
 
 async def helo(smtp: RelaySMTP, argument: str) -> None:
     """HELO: plain SMTP."""
-    _greet(smtp, argument, is_extended=False)
+    greet(smtp, argument, is_extended=False)
     smtp.reply(f"250 {smtp.reception.hostname}")
 
 
 async def ehlo(smtp: RelaySMTP, argument: str) -> None:
     """EHLO: say what we can do, all in one write."""
-    _greet(smtp, argument, is_extended=True)
+    greet(smtp, argument, is_extended=True)
     lines = [
-        smtp.reception.hostname,
         "PIPELINING",
         f"SIZE {_max_size(smtp)}",
         "8BITMIME",
@@ -49,11 +49,17 @@ async def ehlo(smtp: RelaySMTP, argument: str) -> None:
         "ENHANCEDSTATUSCODES",
         "DSN",
     ]
-    if smtp.port.listener.tls == "starttls" and smtp.tls_text is None:
-        lines.append("STARTTLS")
     if is_auth_allowed(smtp) and smtp.reception.policy.has_logins:
         lines.append("AUTH PLAIN LOGIN")
         lines.append("AUTH=PLAIN LOGIN")  # the form of very old Outlook and Java programs
+    tell_extensions(smtp, lines)
+
+
+def tell_extensions(smtp: RelaySMTP, lines: list[str]) -> None:
+    """Answer EHLO with these extensions, and STARTTLS where it is to be had."""
+    if smtp.port.listener.tls == "starttls" and smtp.tls_text is None:
+        lines = [*lines, "STARTTLS"]
+    lines = [smtp.reception.hostname, *lines]
     smtp.reply("\r\n".join([f"250-{line}" for line in lines[:-1]] + [f"250 {lines[-1]}"]))
 
 
@@ -61,7 +67,12 @@ def _max_size(smtp: RelaySMTP) -> int:
     return max((app.limits.size for app in smtp.candidates()), default=smtp.reception.max_size)
 
 
-def _greet(smtp: RelaySMTP, name: str, *, is_extended: bool) -> None:
+def greet(smtp: RelaySMTP, name: str, *, is_extended: bool) -> None:
+    """Take the client's name.
+
+    Raises:
+        Refused: 501 5.5.4: there is none.
+    """
     count_idle(smtp)
     if not name or len(name) > _MAX_NAME:
         raise Refused(501, "5.5.4", "say your host name after it", reason="bad_command")
@@ -90,11 +101,11 @@ async def vrfy(smtp: RelaySMTP, argument: str) -> None:
 async def help_(smtp: RelaySMTP, argument: str) -> None:
     """HELP."""
     count_idle(smtp)
-    smtp.reply("214 2.0.0 " + " ".join(sorted(COMMANDS.keys() - {"BDAT", "EXPN"})))
+    smtp.reply("214 2.0.0 " + " ".join(sorted(name for name, known in smtp.commands.items() if known.is_offered)))
 
 
-async def expn(smtp: RelaySMTP, argument: str) -> None:
-    """EXPN is not offered."""
+async def not_offered(smtp: RelaySMTP, argument: str) -> None:
+    """Say no to a command that we know and do not have."""
     raise Refused(502, "5.5.1", "not offered here", reason="bad_command")
 
 
@@ -139,13 +150,13 @@ COMMANDS: dict[str, Command] = {
     "MAIL": Command(mail, 1300, "5.1.7"),
     "RCPT": Command(rcpt, 1300, "5.1.3"),
     "DATA": Command(data),
-    "BDAT": Command(bdat),
+    "BDAT": Command(bdat, is_offered=False),
     "RSET": Command(rset),
     "NOOP": Command(noop),
     "QUIT": Command(quit_),
     "AUTH": Command(auth, 12_288, "5.5.2"),
     "STARTTLS": Command(starttls),
     "VRFY": Command(vrfy),
-    "EXPN": Command(expn),
+    "EXPN": Command(not_offered, is_offered=False),
     "HELP": Command(help_),
 }

@@ -15,12 +15,14 @@ from collections.abc import Sequence
 
 from relay.errors import ConfigError
 from relay.intake.reception import Port, Reception
+from relay.intake.returned import ReturnedSMTP
 from relay.intake.server import RelaySMTP
 from relay.intake.tls import for_listener
 from relay.settings import Config, Listener
 
 log = logging.getLogger("relay.intake")
 
+_PROTOCOLS: dict[str, type[RelaySMTP]] = {"submission": RelaySMTP, "returned": ReturnedSMTP}
 _BACKLOG = 1024
 _REFRESH = 30.0
 _HANDSHAKE = 30.0
@@ -122,12 +124,12 @@ async def serve_listeners(reception: Reception, sockets: Sequence[tuple[Listener
         is_implicit = port.tls is not None and port.listener.tls == "implicit"
         servers.append(
             await loop.create_server(
-                lambda port=port: RelaySMTP(reception, port, loop=loop),
+                lambda port=port: _PROTOCOLS[port.listener.kind](reception, port, loop=loop),
                 sock=opened,
                 backlog=_BACKLOG,
                 ssl=port.tls.context if port.tls is not None and is_implicit else None,
                 ssl_handshake_timeout=_HANDSHAKE if is_implicit else None,
             )
         )
-        log.info("listen address=%s tls=%s", port.name, port.listener.tls)
+        log.info("listen address=%s kind=%s tls=%s", port.name, port.listener.kind, port.listener.tls)
     return Listeners(reception, servers, ports)

@@ -26,6 +26,7 @@ from relay.intake.tls import ListenerTls
 from relay.settings import App, Config, Limits, Listener
 
 if TYPE_CHECKING:
+    from relay.intake.returns import Returns
     from relay.intake.server import RelaySMTP
 
 
@@ -77,8 +78,11 @@ class Reception:
         now: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         free_space: Callable[[], int],
+        returns: Returns | None = None,
     ) -> None:
+        """`returns` takes what comes in at listeners for returned mail; without them it is not needed."""
         self.config = config
+        self.returns = returns
         self.silence = config.intake.timeout.total_seconds()
         self.hostname = config.node.hostname or "localhost"
         self.acceptor = acceptor

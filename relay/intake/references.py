@@ -6,7 +6,8 @@ then links, and the ids of the thread, which the store resolves. A kind also com
 
 A picture such as "BK-#####" (# digit, @ letter, * 1-20 of both) becomes a regular expression without nested
 repetition, so that no text makes it slow. A "re:" pattern is the administrator's own; it sees the subject and the first
-64 KiB of text only. MIME is read only when a cheap look says that there is something to find.
+64 KiB of text only. MIME is read when a cheap look says that there is something to find, or the mail is large: then it
+is mostly attachments, which a reader of MIME steps over and a look for signs does not.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from relay.model import Reference
 
 _MAX_REFERENCES = 100
 _MAX_TEXT = 65_536
+_LARGE = 65_536  #: above it, reading the parts costs less than looking for signs in all of the content
+_MARKUP = ("ld+json", "itemprop", "schema.org")
 _MAX_MATCHES = 20
 _TAG = re.compile(r"<[^<>]*>")
 _LINK = re.compile(r"href\s*=\s*[\"']?([^\"'\s<>]{1,2000})", re.IGNORECASE)
@@ -110,13 +113,10 @@ class Extractor:
     def find(self, block: HeaderBlock, content: bytes) -> Found:
         """Find all references of one mail; `content` has CRLF lines."""
         found = list(self._in_headers(block))
-        has_markup = b"ld+json" in content or b"itemprop" in content or b"schema.org" in content
-        has_calendar = b"text/calendar" in content or b"BEGIN:VCALENDAR" in content
-        has_packed_html = b"base64" in content and b"text/html" in content
         parts: list[TextPart] | None = None
-        if has_markup or has_calendar or has_packed_html:
+        if len(content) > _LARGE or _may_have_markup(content):
             parts = text_parts(content)
-            found += [r for part in parts if part.media_type == "text/html" for r in in_html(part.text)]
+            found += [r for part in parts if _is_marked_up(part) for r in in_html(part.text)]
             found += [r for part in parts if part.media_type == "text/calendar" for r in in_calendar(part.text)]
         found += self._by_pattern(block, content, parts)
         found += self._kind_by_subject(block)
@@ -139,7 +139,7 @@ class Extractor:
         if not self._patterns:
             return []
         found = self._search(block.text("subject"), where="subject", confidence=90)
-        if found or not self._is_worth_reading(content):
+        if found or (parts is None and not self._is_worth_reading(content)):
             return found
         texts = text_parts(content) if parts is None else parts
         plain = "\n".join(_readable(part) for part in texts if part.media_type in {"text/plain", "text/html"})
@@ -191,6 +191,16 @@ class Extractor:
             for folded, word, kind in self._kinds
             if folded in subject
         ]
+
+
+def _may_have_markup(content: bytes) -> bool:
+    has_markup = any(sign.encode() in content for sign in _MARKUP)
+    has_calendar = b"text/calendar" in content or b"BEGIN:VCALENDAR" in content
+    return has_markup or has_calendar or (b"base64" in content and b"text/html" in content)
+
+
+def _is_marked_up(part: TextPart) -> bool:
+    return part.media_type == "text/html" and any(sign in part.text for sign in _MARKUP)
 
 
 def _groups(match: re.Match[str]) -> list[tuple[str, str]]:

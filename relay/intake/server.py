@@ -13,16 +13,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiosmtpd.proxy_protocol import get_proxy
 
 from relay.errors import Refused
 from relay.headers import clean
-from relay.intake.commands import COMMANDS
+from relay.intake.body import Body
+from relay.intake.commands import COMMANDS, Command
 from relay.intake.connection import Connection
 from relay.intake.policy import parse_ip
-from relay.intake.submission import Transaction, Tried
+from relay.intake.submission import Circumstances, Transaction, Tried
+from relay.intake.transaction import keep_submission
 from relay.model import Refusal
 from relay.settings import App
 
@@ -43,6 +46,9 @@ _RECORDED = frozenset({"connect", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA"})
 
 class RelaySMTP(Connection):
     """The server side of one conversation."""
+
+    commands: Mapping[str, Command] = COMMANDS
+    max_refusals = MAX_REFUSALS
 
     def __init__(self, reception: Reception, port: Port, *, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop, silence=reception.silence)
@@ -151,7 +157,7 @@ class RelaySMTP(Connection):
                 return
             verb, argument = self._parse(line)
             stage = verb
-            await COMMANDS[verb].run(self, argument)
+            await self.commands[verb].run(self, argument)
         except Refused as refused:
             self._refuse(refused, stage=stage)
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -172,7 +178,7 @@ class RelaySMTP(Connection):
         if self.port.listener.bare_newline == "reject" and not line.endswith(b"\r\n"):
             raise Refused(500, "5.5.2", "lines end with CR and LF here", reason="bad_command")
         verb = command[:8].partition(b" ")[0].upper().decode("ascii", "replace")
-        known = COMMANDS.get(verb)
+        known = self.commands.get(verb)
         if known is None:
             if _STRANGERS.match(command):
                 self.is_closing = True
@@ -194,7 +200,7 @@ class RelaySMTP(Connection):
             self.is_closing = True
         self._error_count += refused.reason == "bad_command"
         self._refusal_count += refused.code >= 500
-        has_spent = self._error_count >= MAX_ERRORS or self._refusal_count >= MAX_REFUSALS
+        has_spent = self._error_count >= MAX_ERRORS or self._refusal_count >= self.max_refusals
         if has_spent and not self.is_closing:
             self.is_closing = True
             self.reply("421 4.7.0 too many errors")
@@ -219,6 +225,15 @@ class RelaySMTP(Connection):
             rcpt_to=tried.recipient,
         )
         self.reception.acceptor.refuse(refusal)
+
+    async def keep(self, transaction: Transaction, body: Body, circumstances: Circumstances) -> None:
+        """Commit a mail that has arrived whole; 250 is said when this has returned.
+
+        Raises:
+            Refused: the content cannot be taken.
+            StoreError: it could not be committed.
+        """
+        await keep_submission(self.reception, transaction, body, circumstances)
 
     def candidates(self) -> tuple[App, ...]:
         """Give the apps this client can be."""

@@ -16,11 +16,11 @@ import re
 from typing import TYPE_CHECKING
 
 from relay import maillog
-from relay.address import address_key, parse_path, validate
+from relay.address import Path, address_key, parse_path, validate
 from relay.errors import Refused, StoreError, StoreFull
 from relay.headers import clean
 from relay.intake.body import Body, BodyReader
-from relay.intake.parameters import MailParameters, parse_mail, parse_rcpt
+from relay.intake.parameters import MailParameters, RcptParameters, parse_mail, parse_rcpt
 from relay.intake.submission import Circumstances, Recipient, Transaction, Tried, build
 from relay.model import MessageId, Submission, new_id
 
@@ -41,21 +41,10 @@ _THREAD_ABOVE = 512 * 1024  # larger contents are repaired off the event loop
 
 async def mail(smtp: RelaySMTP, argument: str) -> None:
     """MAIL FROM: begin a transaction."""
-    smtp.tried = Tried()
-    if not smtp.helo:
-        raise Refused(503, "5.5.1", "say EHLO or HELO first", reason="bad_command")
-    if smtp.transaction is not None:
-        raise Refused(503, "5.5.1", "one sender at a time; RSET begins anew", reason="bad_command")
-    match = _FROM.match(argument)
-    if match is None:
-        raise Refused(501, "5.5.4", "write MAIL FROM:<address>", reason="bad_command")
-    smtp.tried.sender = clean(match[1].strip(), limit=320)
-    path = parse_path(match[1], is_sender=True)
-    smtp.tried.sender = clean(path.address, limit=320)
-    parameters = parse_mail(path.parameters)
+    path, parameters = read_sender(smtp, argument)
     app, sender = _choose(smtp, path.address, is_smtputf8=parameters.is_smtputf8)
     smtp.tried.app = app.name
-    _check_room(smtp, app, parameters)
+    check_room(smtp, app, parameters)
     repairs = list(path.repairs) + ["sender_replaced"] * (sender != path.address)
     smtp.transaction = Transaction(
         app=app,
@@ -69,6 +58,26 @@ async def mail(smtp: RelaySMTP, argument: str) -> None:
         other_apps=() if sender else tuple(other for other in smtp.candidates() if other is not app),
     )
     smtp.reply("250 2.1.0 ok")
+
+
+def read_sender(smtp: RelaySMTP, argument: str) -> tuple[Path, MailParameters]:
+    """Read what MAIL says, when one may say it now.
+
+    Raises:
+        Refused: 503, 501 or 555.
+    """
+    smtp.tried = Tried()
+    if not smtp.helo:
+        raise Refused(503, "5.5.1", "say EHLO or HELO first", reason="bad_command")
+    if smtp.transaction is not None:
+        raise Refused(503, "5.5.1", "one sender at a time; RSET begins anew", reason="bad_command")
+    match = _FROM.match(argument)
+    if match is None:
+        raise Refused(501, "5.5.4", "write MAIL FROM:<address>", reason="bad_command")
+    smtp.tried.sender = clean(match[1].strip(), limit=320)
+    path = parse_path(match[1], is_sender=True)
+    smtp.tried.sender = clean(path.address, limit=320)
+    return path, parse_mail(path.parameters)
 
 
 def _choose(smtp: RelaySMTP, address: str, *, is_smtputf8: bool) -> tuple[App, str]:
@@ -85,7 +94,12 @@ def _choose(smtp: RelaySMTP, address: str, *, is_smtputf8: bool) -> tuple[App, s
     return app, address
 
 
-def _check_room(smtp: RelaySMTP, app: App, parameters: MailParameters) -> None:
+def check_room(smtp: RelaySMTP, app: App, parameters: MailParameters) -> None:
+    """Pass silently when there is room for this mail and the app has its rate left.
+
+    Raises:
+        Refused: 552, 451 or 452.
+    """
     reception = smtp.reception
     if parameters.size > app.limits.size:
         raise Refused(552, "5.3.4", f"at most {app.limits.size} bytes are taken", reason="too_large")
@@ -99,26 +113,43 @@ def _check_room(smtp: RelaySMTP, app: App, parameters: MailParameters) -> None:
 
 async def rcpt(smtp: RelaySMTP, argument: str) -> None:
     """RCPT TO: add a recipient; one named twice is kept once."""
-    match = _TO.match(argument)
-    smtp.tried.recipient = clean(match[1].strip(" \t<>"), limit=320) if match else None
-    transaction = smtp.transaction
-    if transaction is None:
-        raise Refused(503, "5.5.1", "say MAIL first", reason="bad_command")
-    if match is None:
-        raise Refused(501, "5.5.4", "write RCPT TO:<address>", reason="bad_command")
-    path = parse_path(match[1])
-    smtp.tried.recipient = clean(path.address, limit=320)
-    parameters = parse_rcpt(path.parameters)
+    transaction, path, parameters = read_recipient(smtp, argument)
     validate(path.address, is_smtputf8=transaction.is_smtputf8)
     key = address_key(path.address)
     if key not in transaction.recipients:
-        if len(transaction.recipients) >= transaction.app.limits.recipients:
-            raise Refused(452, "4.5.3", "too many recipients", reason="too_many_recipients")
+        check_recipient_count(transaction)
         transaction.recipients[key] = Recipient(path.address, parameters.notify, parameters.orcpt)
     for word in path.repairs:
         if word not in transaction.repairs:
             transaction.repairs.append(word)
     smtp.reply("250 2.1.5 ok")
+
+
+def read_recipient(smtp: RelaySMTP, argument: str) -> tuple[Transaction, Path, RcptParameters]:
+    """Read what RCPT says, when one may say it now.
+
+    Raises:
+        Refused: 503, 501 or 555.
+    """
+    match = _TO.match(argument)
+    smtp.tried.recipient = clean(match[1].strip(" \t<>"), limit=320) if match else None
+    if smtp.transaction is None:
+        raise Refused(503, "5.5.1", "say MAIL first", reason="bad_command")
+    if match is None:
+        raise Refused(501, "5.5.4", "write RCPT TO:<address>", reason="bad_command")
+    path = parse_path(match[1])
+    smtp.tried.recipient = clean(path.address, limit=320)
+    return smtp.transaction, path, parse_rcpt(path.parameters)
+
+
+def check_recipient_count(transaction: Transaction) -> None:
+    """Pass silently when there may be one more recipient.
+
+    Raises:
+        Refused: 452 4.5.3.
+    """
+    if len(transaction.recipients) >= transaction.app.limits.recipients:
+        raise Refused(452, "4.5.3", "too many recipients", reason="too_many_recipients")
 
 
 async def data(smtp: RelaySMTP, argument: str) -> None:
@@ -231,11 +262,9 @@ def _circumstances(smtp: RelaySMTP) -> Circumstances:
 async def _commit(
     smtp: RelaySMTP, transaction: Transaction, body: Body, circumstances: Circumstances
 ) -> Refused | None:
-    """Make the submission and hand it over; a refusal is the result, since nobody may be there to catch it."""
-    reception = smtp.reception
+    """Have the mail kept; a refusal is the result, since nobody may be there to catch it."""
     try:
-        submission = await _built(reception, transaction, body, circumstances)
-        await reception.acceptor.accept(submission)
+        await smtp.keep(transaction, body, circumstances)
     except Refused as refused:
         return refused
     except StoreFull:
@@ -247,8 +276,16 @@ async def _commit(
         # Any doubt is 451: the client keeps the mail and tries again.
         log.exception("mail %s from %s not kept", circumstances.id, circumstances.client_ip)
         return Refused(451, "4.3.0", "internal trouble, try again later", reason="store_trouble")
-    maillog.accepted(submission.message, [delivery.address for delivery in submission.deliveries])
     return None
+
+
+async def keep_submission(
+    reception: Reception, transaction: Transaction, body: Body, circumstances: Circumstances
+) -> None:
+    """Make the submission and commit it."""
+    submission = await _built(reception, transaction, body, circumstances)
+    await reception.acceptor.accept(submission)
+    maillog.accepted(submission.message, [delivery.address for delivery in submission.deliveries])
 
 
 async def _built(

@@ -16,6 +16,7 @@ from relay.errors import StoreError
 from relay.intake.auth import load_hashes
 from relay.intake.listener import Listeners, bind, serve_listeners
 from relay.intake.reception import Reception
+from relay.intake.returns import Returns
 from relay.model import Refusal, Submission
 from relay.settings import Config
 
@@ -89,6 +90,7 @@ async def running(
     *,
     acceptor: MemoryAcceptor | None = None,
     free_space: Callable[[], int] = lambda: 10**12,
+    returns: Returns | None = None,
 ) -> AsyncIterator[Intake]:
     """Run an intake for the length of a block."""
     settings = settings or config()
@@ -98,7 +100,9 @@ async def running(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    reception = Reception(settings, acceptor, hashes=load_hashes(settings), sleep=sleep, free_space=free_space)
+    reception = Reception(
+        settings, acceptor, hashes=load_hashes(settings), sleep=sleep, free_space=free_space, returns=returns
+    )
     listeners = await serve_listeners(reception, bind(settings))
     intake = Intake(listeners, acceptor, reception, slept)
     try:
