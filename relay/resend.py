@@ -49,6 +49,11 @@ def has_plain_form(content: bytes) -> bool:
     return _text_part(content) is not None
 
 
+def forms_of(content: bytes) -> tuple[str, ...]:
+    """Name the forms in which the mail can be sent again."""
+    return ("full", "plain") if has_plain_form(content) else ("full",)
+
+
 def full_copy(content: bytes, fresh: Freshness) -> bytes:
     """Make the content of a full resend."""
     if is_signed(content):

@@ -1,8 +1,10 @@
 """The one-sentence answer to "did they get it?": answer, sentence, what happened, proof, next step, who can act.
 
 Policy. Of everything that fits the question, the newest delivery to each address speaks for that address, and a resend
-speaks for the delivery it repeats; of these the worst decides, so that a copy that reached the hotel never hides a
-confirmation that did not reach the guest. The words are those of the catalogue (classify/explain.py).
+speaks for the delivery it repeats; addresses that a person corrected count as the one they were corrected to. Of these
+the worst decides, so that a copy that reached the hotel never hides a confirmation that did not reach the guest.
+Delivered is said only of what the recipient's server confirmed and did not send back.
+The words are those of the catalogue (classify/explain.py).
 Pure: it is given what the store knows; actions.why gathers that.
 """
 
@@ -14,9 +16,9 @@ from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 
 from relay.address import address_key
-from relay.classify.explain import Value, Words, explain_delivery, explain_no_record, render
+from relay.classify.explain import Value, Words, explain_delivery, explain_no_record, render, render_for_customer
 from relay.model import Attempt, Delivery, DeliveryId, Event, Message, Refusal, Stage, Suppression
-from relay.status import Status
+from relay.status import FAILED, OPEN, Status
 
 _TRIES_SHOWN = 3
 
@@ -39,6 +41,23 @@ _VERDICTS = {
     Status.SUPPRESSED: Verdict.BLOCKED,
 }
 
+#: One line of a list in words; only `delivered` says so.
+_STANDING = {
+    Status.DELIVERED: "delivered: their server confirmed it",
+    Status.SENT: "not yet: handed on, not confirmed",
+    Status.QUEUED: "not yet: waiting to be sent",
+    Status.DEFERRED: "not yet: will be tried again",
+    Status.SOFT_BOUNCED: "not delivered",
+    Status.HARD_BOUNCED: "not delivered: cannot receive",
+    Status.INVALID: "not delivered: no such address",
+    Status.REJECTED: "not sent: refused",
+    Status.SUPPRESSED: "not sent: blocked",
+    Status.CANCELLED: "not sent: stopped by a person",
+}
+
+#: A copy that changes nothing for the mail it repeats.
+_CAME_TO_NOTHING = FAILED | {Status.SUPPRESSED, Status.CANCELLED}
+
 #: The worst decides.
 _RANK = {Verdict.NOT_DELIVERED: 3, Verdict.BLOCKED: 2, Verdict.PENDING: 1, Verdict.DELIVERED: 0}
 
@@ -49,7 +68,7 @@ class Candidate:
 
     seq: int
     id: DeliveryId
-    address: str
+    address: str  #: the customer's current one, where it was corrected
     status: Status
     resend_of: DeliveryId | None
 
@@ -67,6 +86,10 @@ class Case:
     lifted_at: datetime | None = None  #: when that block ended
     error_count: int = 0  #: of the address
     refusals: tuple[Refusal, ...] = ()  #: newer mail to the same address that was not taken
+    resends: tuple[Delivery, ...] = ()  #: copies that were made of it
+    corrected: str | None = None  #: the customer's current address, when it is another
+    phone: str | None = None  #: of the customer, from any of their mails
+    suggestion: str | None = None  #: an address that may have been meant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +108,18 @@ class Why:
 def verdict_of(status: Status) -> Verdict:
     """Say in one word where a status leaves the recipient."""
     return _VERDICTS.get(status, Verdict.NOT_DELIVERED)
+
+
+def standing(status: Status, *, is_returned: bool = False, is_held: bool = False) -> str:
+    """Say in a few words where one of many deliveries stands; `is_returned`: accepted first, then sent back."""
+    if is_returned:
+        return "not delivered: returned later"
+    return "not yet: held back" if is_held and status in OPEN else _STANDING[status]
+
+
+def standing_of(delivery: Delivery) -> str:
+    """Say in a few words where this delivery stands."""
+    return standing(delivery.status, is_returned=_is_returned(delivery), is_held=delivery.held is not None)
 
 
 def deciding(candidates: Sequence[Candidate]) -> Candidate:
@@ -106,8 +141,9 @@ def answer(case: Case, *, zone: tzinfo | None = None) -> Why:
     """Answer about one delivery; `zone` is whose clock the times are told by (UTC without one)."""
     delivery = _in_zone(case.delivery, zone)
     words = render(explain_delivery(delivery, message=case.message, blocked=case.blocked, params=_params(case, zone)))
+    is_stopped = delivery.status in OPEN and case.blocked is not None
     return Why(
-        verdict=verdict_of(delivery.status),
+        verdict=Verdict.BLOCKED if is_stopped else verdict_of(delivery.status),
         title=words.title,
         sentence=_sentence(case.message, delivery, words),
         happened=words.happened,
@@ -124,7 +160,7 @@ def no_record(
     words = render(explain_no_record(query))
     proof = [_refused_at(one, zone) for one in refusals]
     proof += [f"Did you mean {one}?" for one in similar]
-    proof.append(f"The log begins on {first_at:%Y-%m-%d}." if first_at else "The log is empty.")
+    proof.append(_beginning(first_at))
     return Why(
         verdict=Verdict.NO_RECORD,
         title=words.title,
@@ -134,6 +170,12 @@ def no_record(
         next_step=words.next_step,
         who=words.who if words.who != "nobody" else None,
     )
+
+
+def _beginning(first_at: datetime | None) -> str:
+    if first_at is None:
+        return "The log is empty."
+    return f"The log begins on {first_at:%Y-%m-%d}: what was sent before that is not in it."
 
 
 def _refused_at(refusal: Refusal, zone: tzinfo | None) -> str:
@@ -154,11 +196,25 @@ def _in_zone(delivery: Delivery, zone: tzinfo | None) -> Delivery:
     )
 
 
+def customer_text(case: Case, *, zone: tzinfo | None = None) -> str:
+    """Write what can be told to the customer."""
+    delivery = _in_zone(case.delivery, zone)
+    told = explain_delivery(delivery, message=case.message, blocked=case.blocked, params=_params(case, zone))
+    return render_for_customer(told)
+
+
 def _params(case: Case, zone: tzinfo | None) -> dict[str, Value]:
     """Add what the delivery's row does not hold: until when we try, who cancelled or held it."""
     until = case.delivery.created_at + case.give_up_after
     params: dict[str, Value] = {"until": until.astimezone(zone) if zone else until}
-    if case.blocked is not None and case.blocked.reason == "errors" and case.error_count:
+    params |= {"corrected": case.corrected} if case.corrected else {}
+    copy = next((one for one in reversed(case.resends) if one.status not in _CAME_TO_NOTHING), None)
+    params |= {"resent": copy.address} if copy else {}
+    params |= {"phone": case.phone} if case.phone else {}
+    params |= {"suggestion": case.suggestion} if case.suggestion and not case.corrected else {}
+    params |= {"lifted": case.lifted_at.astimezone(zone) if zone else case.lifted_at} if case.lifted_at else {}
+    is_the_reason = case.delivery.status in OPEN or case.delivery.status is Status.SUPPRESSED
+    if is_the_reason and case.blocked is not None and case.blocked.reason == "errors" and case.error_count:
         params["n"] = case.error_count
     kinds = {Status.CANCELLED: ("cancel",)}.get(case.delivery.status, ("hold", "pause"))
     for event in case.events:
@@ -169,18 +225,18 @@ def _params(case: Case, zone: tzinfo | None) -> dict[str, Value]:
 
 
 def _sentence(message: Message, delivery: Delivery, words: Words) -> str:
-    what = _what(message)
+    what = what_it_is(message)
+    to = f"{delivery.address} (meant for {delivery.intended})" if delivery.intended else delivery.address
     if delivery.status is Status.DELIVERED and delivery.delivered_at is not None:
         reply = _reply(delivery.code, delivery.enhanced, delivery.reply)
         server = delivery.mx or f"the server of {delivery.domain}"
-        return (
-            f"{what} to {delivery.address} was accepted by {server} at {_clock(delivery.delivered_at)}, reply {reply}."
-        )
+        return f"{what} to {to} was accepted by {server} at {_clock(delivery.delivered_at)}, reply {reply}."
     title = words.title[:1].lower() + words.title[1:]
-    return f"{what} to {delivery.address}: {title}."
+    return f"{what} to {to}: {title}."
 
 
-def _what(message: Message) -> str:
+def what_it_is(message: Message) -> str:
+    """Name a message as people do: its kind and its booking, else its subject."""
     kind = message.kind.replace("_", " ").capitalize() if message.kind else "Mail"
     if message.booking:
         return f"{kind} for {message.booking}"
@@ -190,6 +246,11 @@ def _what(message: Message) -> str:
 def _proof(case: Case, zone: tzinfo | None) -> list[str]:
     message, delivery = case.message, case.delivery
     lines = [f"{_at(message.accepted_at, zone)} accepted from {message.app} as {message.id}"]
+    lines += [
+        f"{_at(event.at, zone)} {event.text}{_by(event.by)}"
+        for event in case.events
+        if event.kind == "redirected" and event.delivery_id == delivery.id
+    ]
     if delivery.resend_of:
         lines.append(f"{_at(delivery.created_at, zone)} sent again by {delivery.by or 'somebody'} ({delivery.form})")
     hidden = len(case.attempts) - _TRIES_SHOWN
@@ -197,17 +258,37 @@ def _proof(case: Case, zone: tzinfo | None) -> list[str]:
         lines.append(f"(tries before these: {hidden}; waybill show {delivery.id})")
     for attempt in case.attempts[-_TRIES_SHOWN:]:
         lines.append(f"{_at(attempt.started_at, zone)} {_try(attempt)}")
+    if _is_returned(delivery) and delivery.ended_at is not None:
+        reply = _reply(delivery.code, delivery.enhanced, delivery.reply)
+        lines.append(f"{_at(delivery.ended_at, zone)} sent back to us: {reply or 'no reason given'}")
     if delivery.is_being_tried:
         lines.append(f"being tried now, by {delivery.lease_owner}")
-    elif delivery.next_at is not None and not delivery.held:
+    elif delivery.next_at is not None and not delivery.held and case.blocked is None:
         lines.append(f"{_at(delivery.next_at, zone)} next try")
     if case.blocked is not None:
-        lines.append(f"{_at(case.blocked.since_at, zone)} {case.blocked.value} blocked ({case.blocked.reason})")
+        lines.append(f"{_at(case.blocked.since_at, zone)} {case.blocked.value} blocked ({_block(case.blocked)})")
     if case.lifted_at is not None:
         lines.append(f"{_at(case.lifted_at, zone)} that block ended: it can be sent again")
+    lines += [f"{_at(copy.created_at, zone)} {_copy(copy)}" for copy in case.resends]
     if delivery.is_unknown:
         lines.append("The outcome of an earlier try is unknown and it was sent again: there may be two copies.")
     return lines + [_refused_at(one, zone) for one in case.refusals]
+
+
+def _block(blocked: Suppression) -> str:
+    return f"{blocked.reason.replace('_', ' ')}{_by(blocked.by)}"
+
+
+def _is_returned(delivery: Delivery) -> bool:
+    return delivery.delivered_at is not None and delivery.status in FAILED
+
+
+def _copy(copy: Delivery) -> str:
+    return f"sent again to {copy.address}{_by(copy.by)}, {copy.id}: {standing_of(copy)}"
+
+
+def _by(name: str | None) -> str:
+    return f", by {name}" if name else ""
 
 
 def _try(attempt: Attempt) -> str:

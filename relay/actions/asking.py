@@ -5,14 +5,15 @@ A unit of work for `Store.read`: one snapshot, a few look-ups, the newest rows o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 
 from relay.address import address_key
-from relay.model import Delivery, Refusal, Suppression
-from relay.status import Status
-from relay.store import addresses, log, refusals, suppressions
-from relay.store.protocols import Tx
+from relay.model import Delivery, DeliveryId, Refusal, Suppression
+from relay.status import OPEN, Status
+from relay.store import addresses, log, notices, pauses, refusals, suppressions
+from relay.store.protocols import Row, Tx
 from relay.why import Candidate, Case, Why, answer, deciding, no_record
 
 _ID_LENGTH = 26
@@ -29,30 +30,68 @@ class Inquiry:
 
 
 def why(tx: Tx, question: str, *, now: datetime, give_up_after: timedelta, zone: tzinfo | None = None) -> Inquiry:
-    """Answer what became of the mail to an address, for a booking, or with an id."""
+    """Answer what became of the mail to an address or a customer, for a booking, or with an id."""
     rows = _rows_for(tx, question.strip())
     if not rows:
         return Inquiry(why=_no_record(tx, question.strip(), zone=zone), rows=())
-    chosen = deciding(
-        [Candidate(seq=r.seq, id=r.id, address=r.to, status=r.status, resend_of=r.resend_of) for r in rows]
-    )
-    found = log.find(tx, chosen.id)
-    assert found is not None  # the row was read in the same snapshot
-    delivery = next(one for one in found.deliveries if one.id == chosen.id)
+    current = {to: addresses.corrected_to(tx, to) or to for to in {row.to for row in rows}}
+    chosen = deciding([_candidate(row, current[row.to]) for row in rows])
+    case = case_of(tx, chosen.id, now=now, give_up_after=give_up_after)
+    assert case is not None  # the row was read in the same snapshot
+    return Inquiry(why=answer(case, zone=zone), rows=tuple(rows))
+
+
+def case_of(tx: Tx, delivery_id: DeliveryId, *, now: datetime, give_up_after: timedelta) -> Case | None:
+    """Gather what is known about one delivery; None when there is none of that id."""
+    found = log.find(tx, delivery_id)
+    delivery = next((one for one in found.deliveries if one.id == found.delivery_id), None) if found else None
+    if found is None or delivery is None:
+        return None
     blocked, lifted_at = _block_of(tx, delivery, app=found.message.app, now=now)
-    known = addresses.get(tx, address_key(delivery.address)) if blocked is not None else None
-    case = Case(
+    known = addresses.get(tx, address_key(delivery.address))
+    return Case(
         message=found.message,
-        delivery=delivery,
+        delivery=_with_pause(tx, delivery, app=found.message.app),
         attempts=found.attempts_of(delivery.id),
         events=found.events,
         blocked=blocked,
         lifted_at=lifted_at,
         give_up_after=give_up_after,
-        error_count=known.error_count if known else 0,
+        error_count=known.error_count if known and blocked else 0,
         refusals=tuple(_refused(tx, delivery.address, since=found.message.accepted_at)),
+        resends=_later_copies(found.deliveries, delivery),
+        corrected=addresses.corrected_to(tx, delivery.address),
+        suggestion=next((row["suggestion"] for row in _notices(tx, delivery) if row["suggestion"]), None),
+        phone=found.message.phone or (known.phone if known else None),
     )
-    return Inquiry(why=answer(case, zone=zone), rows=tuple(rows))
+
+
+def _later_copies(family: Sequence[Delivery], delivery: Delivery) -> tuple[Delivery, ...]:
+    """Give the copies made after this one of the mail it is, or repeats."""
+    root = delivery.resend_of or delivery.id
+    later = family[family.index(delivery) + 1 :]
+    return tuple(one for one in later if one.resend_of == root)
+
+
+def _notices(tx: Tx, delivery: Delivery) -> list[Row]:
+    return notices.open_on(tx, address_key(delivery.address))
+
+
+def _candidate(row: log.LogRow, address: str) -> Candidate:
+    return Candidate(seq=row.seq, id=row.id, address=address, status=row.status, resend_of=row.resend_of)
+
+
+def _with_pause(tx: Tx, delivery: Delivery, *, app: str) -> Delivery:
+    """Show as held what a pause will hold when its time comes: nothing of it is sent meanwhile."""
+    if delivery.status not in OPEN or delivery.held is not None:
+        return delivery
+    covering = (
+        one
+        for one in pauses.every(tx)
+        if one.scope == "all" or (one.scope, one.value) in (("domain", delivery.domain), ("app", app))
+    )
+    pause = next(covering, None)
+    return delivery if pause is None else replace(delivery, held=pauses.held_text(pause))
 
 
 def _block_of(tx: Tx, delivery: Delivery, *, app: str, now: datetime) -> tuple[Suppression | None, datetime | None]:
@@ -83,13 +122,26 @@ def _rows_for(tx: Tx, question: str) -> list[log.LogRow]:
         rows = log.search(tx, log.Query(words=(wanted,), limit=_ROWS))
         return [row for row in rows if wanted in (row.id, row.message)]
     if "@" in question:
-        key = address_key(question)
-        rows = log.search(tx, log.Query(address=key, limit=_ROWS))
-        if rows or not key:
-            return rows
-        rows = log.search(tx, log.Query(to=key, limit=_ROWS))  # what an app in redirect mode meant for this address
-        return [row for row in rows if key == address_key(row.intended or "")]
-    return log.search(tx, log.Query(booking=question, limit=_ROWS)) if question else []
+        return _rows_of_address(tx, question)
+    if not question:
+        return []
+    return log.search(tx, log.Query(booking=question, limit=_ROWS)) or log.search(
+        tx, log.Query(customer=question, limit=_ROWS)
+    )
+
+
+def _rows_of_address(tx: Tx, address: str) -> list[log.LogRow]:
+    """Find the mail of whoever has this address: also at those it was corrected from or to, and what is redirected."""
+    current = addresses.corrected_to(tx, address) or address
+    found: dict[str, log.LogRow] = {}
+    for each in (current, *addresses.earlier(tx, current)):
+        for query in (log.Query(address=each, limit=_ROWS), log.Query(redirected_from=each, limit=_ROWS)):
+            found |= {row.id: row for row in log.search(tx, query)}
+    if found or not address_key(address):
+        return sorted(found.values(), key=lambda row: -row.seq)[:_ROWS]
+    key = address_key(address)
+    rows = log.search(tx, log.Query(to=key, limit=_ROWS))  # what an app in redirect mode meant for this address
+    return [row for row in rows if key == address_key(row.intended or "")]
 
 
 def _refused(tx: Tx, address: str, *, since: datetime | None = None) -> list[Refusal]:

@@ -1,7 +1,10 @@
-"""Send a message again, as it was or as plain text, to the same address or another.
+"""Send a message again, as it was or as plain text, to its customer's current address or any other.
 
 Policy. A block beats a resend: the new delivery is created `suppressed` with the reason, there is no attempt and no
-error is counted. A resend is a new delivery of the same message; the original row and its date never change.
+error is counted. A resend is a new delivery of the same message; the original row and its date never change. Without
+an address it goes where mail to this customer goes now: to the corrected address, or where a redirect sends it; the
+answer says so. While an identical copy (same origin, address, form) has not ended, there is no second one: the answer
+names the first. A `token` makes any repeated submit return the first answer.
 
 It has two steps, so that reading and rewriting a large mail holds up no other writer: `plan_resend` for `Store.read`,
 then `resend` for `Store.write`.
@@ -9,16 +12,18 @@ then `resend` for `Store.write`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from relay.actions.answer import Answer, no
 from relay.actions.blocks import describe
+from relay.actions.once import once
 from relay.address import address_key, domain_of, to_a_label, validate
 from relay.model import APP_HOLD, Delivery, DeliveryId, Event, Message, new_id
-from relay.resend import Freshness, full_copy, is_signed, plain_copy
-from relay.status import Status
-from relay.store import content, events, log, spool, suppressions
+from relay.resend import Freshness, forms_of, full_copy, is_signed, plain_copy
+from relay.status import OPEN, Status
+from relay.store import addresses, content, events, log, redirects, spool, suppressions
 from relay.store.protocols import Tx
 
 
@@ -28,6 +33,13 @@ class Plan:
 
     message: Message
     copies: tuple[tuple[Delivery, bytes | None], ...]
+    remarks: tuple[str, ...] = ()  #: what the person has to know about where they go
+
+
+def possible_forms(tx: Tx, message: Message) -> tuple[str, ...]:
+    """Name the forms in which a message can be sent again now: full, plain; none when its content is gone."""
+    raw = _content(tx, message)
+    return forms_of(raw) if raw is not None else ()
 
 
 def plan_resend(
@@ -48,21 +60,49 @@ def plan_resend(
         validate(to, is_smtputf8=True)
         if len(chosen) > 1:
             return no("several", f"That message went to {len(chosen)} recipients; give the id of one delivery.")
-    raw = None if message.store_content == "none" else content.load(tx, message.id)
+    raw = _content(tx, message)
     if raw is None:
-        return no("no_content", "The content of that message was not kept, so it cannot be sent again.")
-    copies = []
+        return no("no_content", f"The content of that message was not kept ({_why_gone(message)}).")
+    copies, remarks = [], []
     for source in chosen:
         root = by_id.get(source.resend_of, source) if source.resend_of else source
-        copy = _new_delivery(root, address=to or source.address, form=form, by=by, now=now)
-        changed = _changed_content(raw, root, copy, hostname=hostname)
-        if changed is None and form == "plain":
-            return no("no_text", "That message has no plain text part, so it cannot be sent as plain text.")
-        copies.append((copy, changed))
-    return Plan(message=message, copies=tuple(copies))
+        address, intended, remark = _target(tx, source, to=to, now=now)
+        copy = _new_delivery(root, address=address, intended=intended, form=form, by=by, now=now)
+        copies.append((copy, _changed_content(raw, root, copy, hostname=hostname)))
+        remarks += [remark] if remark else []
+    if form == "plain" and None in (changed for _, changed in copies):
+        return no("no_text", "That message has no plain text part, so it cannot be sent as plain text.")
+    return Plan(message=message, copies=tuple(copies), remarks=tuple(remarks))
 
 
-def _new_delivery(root: Delivery, *, address: str, form: str, by: str, now: datetime) -> Delivery:
+def _content(tx: Tx, message: Message) -> bytes | None:
+    return None if message.store_content == "none" else content.load(tx, message.id)
+
+
+def _why_gone(message: Message) -> str:
+    reason = {
+        "none": f"so it is set for the app {message.app}",
+        "until_ended": f"for the app {message.app} only until it has ended",
+    }.get(message.store_content, "its time of keeping is over")
+    return f"{reason}; have the app send it anew"
+
+
+def _target(tx: Tx, source: Delivery, *, to: str | None, now: datetime) -> tuple[str, str | None, str]:
+    """Say where a copy goes, for whom it was meant if that is somebody else, and what to say about it."""
+    if to is not None or source.intended is not None:  # a test app's mail stays with the tester
+        return to or source.address, None, ""
+    corrected = addresses.corrected_to(tx, source.address)
+    asked = corrected or source.address
+    redirect = redirects.active_for(tx, asked, now=now)
+    if redirect is not None:
+        remark = f"Mail to {asked} is redirected to {redirect.new_address}, so it goes there."
+        return redirect.new_address, asked, remark
+    if corrected is not None:
+        return corrected, None, f"{corrected} is the current address; it was {source.address}."
+    return asked, None, ""
+
+
+def _new_delivery(root: Delivery, *, address: str, intended: str | None, form: str, by: str, now: datetime) -> Delivery:
     is_same = address_key(address) == address_key(root.address)
     return Delivery(
         id=DeliveryId(new_id()),
@@ -72,7 +112,7 @@ def _new_delivery(root: Delivery, *, address: str, form: str, by: str, now: date
         status=Status.QUEUED,
         created_at=now,
         name=root.name,
-        intended=root.intended if is_same else None,
+        intended=intended or (root.intended if is_same else None),
         next_at=now,
         # A test system that holds its mail holds what is resent as well.
         held=APP_HOLD if root.held == APP_HOLD else None,
@@ -97,33 +137,67 @@ def _changed_content(raw: bytes, root: Delivery, copy: Delivery, *, hostname: st
     return None if is_signed(raw) else full_copy(raw, fresh)
 
 
-def resend(tx: Tx, plan: Plan) -> Answer:
+def resend(tx: Tx, plan: Plan, *, token: str | None = None) -> Answer:
     """Add the planned deliveries to the queue; those to a blocked address end at once as suppressed."""
-    blocked: list[str] = []
-    queued: list[str] = []
-    for copy, changed in plan.copies:
-        block_on_it = suppressions.active_for(
-            tx, address_key(copy.address), domain=copy.domain, app=plan.message.app, now=copy.created_at
-        )
-        if block_on_it is not None:
-            copy = replace(copy, status=Status.SUPPRESSED, next_at=None, ended_at=copy.created_at, held=None)
-            blocked.append(f"Not sent: {copy.address} is blocked ({describe(block_on_it)}).")
-        else:
-            queued.append(copy.address)
-        spool.add_delivery(tx, copy, changed_content=changed)
-        _note(tx, copy, kind="resend", text=f"Sent again to {copy.address}{_as_plain(copy.form)}", by=copy.by or "")
-        if block_on_it is not None:
-            _note(tx, copy, kind="suppressed", text=f"Not sent: blocked ({describe(block_on_it)})", by="")
-    ids = tuple(copy.id for copy, _ in plan.copies)
-    said = [f"Queued again to {', '.join(queued)}{_as_plain(plan.copies[0][0].form)}."] if queued else []
-    sentence = " ".join(blocked + said)
+    if token is None:
+        return _resend(tx, plan)
+    return once(tx, token, lambda tx: _resend(tx, plan), now=plan.copies[0][0].created_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """What became of one copy."""
+
+    kind: str  #: queued | blocked | waiting
+    id: DeliveryId
+    sentence: str
+
+
+def _resend(tx: Tx, plan: Plan) -> Answer:
+    spool.lock_message(tx, plan.message.id)
+    if any(changed is None for _, changed in plan.copies) and not content.is_kept(tx, plan.message.id):
+        return no("no_content", "The content of that message was removed a moment ago.")
+    family = spool.deliveries_of(tx, plan.message.id)
+    done = [_add(tx, plan, copy, changed, family) for copy, changed in plan.copies]
+    queued = [copy.address for (copy, _), one in zip(plan.copies, done, strict=True) if one.kind == "queued"]
+    said = [one.sentence for one in done if one.sentence]
+    if queued:
+        said += [f"Queued again to {', '.join(queued)}{_as_plain(plan.copies[0][0].form)}.", *plan.remarks]
+    kinds = {one.kind for one in done}
     return Answer(
-        key="blocked" if blocked else "done",
-        sentence=sentence,
-        is_done=not blocked,
-        count=len(ids),
-        deliveries=ids,
+        key="blocked" if "blocked" in kinds else "done" if queued else "already_queued",
+        sentence=" ".join(said),
+        is_done="blocked" not in kinds,
+        count=sum(one.kind != "waiting" for one in done),
+        deliveries=tuple(one.id for one in done),
     )
+
+
+def _add(tx: Tx, plan: Plan, copy: Delivery, changed: bytes | None, family: Sequence[Delivery]) -> _Done:
+    waiting = _same_copy(family, copy)
+    if waiting is not None:
+        sentence = f"Already queued to {waiting.address}{_as_plain(waiting.form)}: {waiting.id}."
+        return _Done(kind="waiting", id=waiting.id, sentence=sentence)
+    blocked = suppressions.active_for(
+        tx, address_key(copy.address), domain=copy.domain, app=plan.message.app, now=copy.created_at
+    )
+    if blocked is not None:
+        copy = replace(copy, status=Status.SUPPRESSED, next_at=None, ended_at=copy.created_at, held=None)
+    spool.add_delivery(tx, copy, changed_content=changed)
+    _note(tx, copy, kind="resend", text=f"Sent again to {copy.address}{_as_plain(copy.form)}", by=copy.by or "")
+    if copy.intended is not None and address_key(copy.intended) != address_key(copy.address):
+        redirects.note(tx, copy, now=copy.created_at)
+    if blocked is None:
+        return _Done(kind="queued", id=copy.id, sentence="")
+    _note(tx, copy, kind="suppressed", text=f"Not sent: blocked ({describe(blocked)})", by="")
+    return _Done(kind="blocked", id=copy.id, sentence=f"Not sent: {copy.address} is blocked ({describe(blocked)}).")
+
+
+def _same_copy(family: Sequence[Delivery], copy: Delivery) -> Delivery | None:
+    """Find the copy that would be sent twice: a double click, two people, a page sent again."""
+    wanted = (copy.resend_of, address_key(copy.address), copy.form)
+    same = [one for one in family if (one.resend_of, address_key(one.address), one.form) == wanted]
+    return next((one for one in same if one.status in OPEN), None)
 
 
 def _note(tx: Tx, copy: Delivery, *, kind: str, text: str, by: str) -> None:

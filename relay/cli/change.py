@@ -15,12 +15,15 @@ from relay.errors import Refused
 
 @click.command(short_help="Send a message again.")
 @click.argument("wanted", metavar="ID")
-@click.option("--to", metavar="NEW", help="Send it to this address instead.")
+@click.option("--to", metavar="NEW", help="Send it to this address, not to the customer's current one.")
 @click.option("--plain", is_flag=True, help="Send only the text part.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def resend(config_path: Path | None, wanted: str, to: str | None, plain: bool, as_json: bool) -> int:
-    """Send a delivery, or every delivery of a message, again. A blocked address gets nothing; exits 1 then."""
+    """Send a delivery, or every delivery of a message, again, to the customer's current address.
+
+    A blocked address gets nothing; exits 1 then. What waits already is not sent twice.
+    """
     from relay import actions
 
     config, _ = configured(config_path)

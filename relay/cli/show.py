@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,23 +13,41 @@ import click
 
 from relay.cli.context import configured, opened
 from relay.cli.output import json_time, print_json, print_pairs, safe, safe_lines, shown_size, shown_time
+from relay.cli.times import utc_now
 
 if TYPE_CHECKING:
     from relay.model import Attempt, Delivery
+    from relay.settings import Config
     from relay.store.log import Found
+    from relay.store.protocols import Store
+
+
+_FORMS = {"full": "the full mail", "plain": "plain text"}
 
 
 @click.command(short_help="Show one message: time line, attempts, conversation.")
 @click.argument("wanted", metavar="ID")
 @click.option("--raw", is_flag=True, help="Print the mail itself, as it is sent.")
+@click.option("--report", is_flag=True, help="Print the technical report for the recipient's IT.")
+@click.option("--package", is_flag=True, help="Print all that whoever takes the case over needs.")
+@click.option("--for-customer", is_flag=True, help="Print what can be told to the customer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def show(config_path: Path | None, wanted: str, raw: bool, as_json: bool) -> int:
+def show(
+    config_path: Path | None,
+    wanted: str,
+    raw: bool,
+    report: bool,
+    package: bool,
+    for_customer: bool,
+    as_json: bool,
+) -> int:
     """Show one message: who, what, when, every attempt and what was said. Exits 1 when there is no such id."""
-    from relay.store import content, log
+    if sum((raw, report, package, for_customer, as_json)) > 1:
+        raise click.UsageError("--raw, --report, --package, --for-customer and --json do not go together")
+    from relay import actions
+    from relay.store import log
 
-    if raw and as_json:
-        raise click.UsageError("--raw and --json do not go together")
     config, _ = configured(config_path)
     with opened(config) as store:
         found = store.read_now(lambda tx: log.find(tx, wanted))
@@ -36,19 +55,42 @@ def show(config_path: Path | None, wanted: str, raw: bool, as_json: bool) -> int
             click.echo(safe(f"There is no message or delivery {wanted}."), err=True)
             click.echo(safe(f"For an address or a booking number: waybill why {shlex.quote(wanted)}"), err=True)
             return 1
-        message, delivery_id = found.message, found.delivery_id
         if raw:
-            is_kept = message.store_content != "none"
-            mail = store.read_now(lambda tx: content.load(tx, message.id, delivery_id=delivery_id)) if is_kept else None
-            return _print_raw(mail)
+            return _print_raw(store, found)
+        if report or package or for_customer:
+            return _print_papers(store, config, wanted, "report" if report else "package" if package else "")
+        forms = store.read_now(lambda tx: actions.possible_forms(tx, found.message))
     if as_json:
-        print_json(as_dict(found))
+        print_json(as_dict(found, forms))
     else:
-        _print(found)
+        _print(found, forms)
     return 0
 
 
-def _print_raw(mail: bytes | None) -> int:
+def _print_papers(store: Store, config: Config, wanted: str, which: str) -> int:
+    """Print one of the three texts, for each recipient of the message."""
+    from relay import actions
+
+    names = {source.address: source.hostname for source in config.delivery.source_addresses}
+    ourselves = actions.Ourselves(hostname=config.node.hostname, names=names)
+    made = store.read_now(
+        lambda tx: actions.papers(
+            tx, wanted, now=utc_now(), give_up_after=config.delivery.give_up_after, ourselves=ourselves
+        )
+    )
+    texts = {"report": [one.report for one in made], "package": [one.package for one in made]}
+    click.echo("\n\n".join(safe_lines(text) for text in texts.get(which, [one.for_customer for one in made])))
+    return 0
+
+
+def _print_raw(store: Store, found: Found) -> int:
+    from relay.store import content
+
+    message, delivery_id = found.message, found.delivery_id
+    if message.store_content == "none":
+        mail = None
+    else:
+        mail = store.read_now(lambda tx: content.load(tx, message.id, delivery_id=delivery_id))
     if mail is None:
         click.echo("The content of that message was not kept.", err=True)
         return 1
@@ -60,8 +102,8 @@ def _print_raw(mail: bytes | None) -> int:
     return 0
 
 
-def as_dict(found: Found) -> dict[str, Any]:
-    """The keys of `show --json`."""
+def as_dict(found: Found, forms: Sequence[str]) -> dict[str, Any]:
+    """The keys of `show --json`; `forms` are those in which it can be sent again."""
     message = found.message
     return {
         "message": message.id,
@@ -85,6 +127,7 @@ def as_dict(found: Found) -> dict[str, Any]:
         "repairs": list(message.repairs),
         "duplicate_of": message.duplicate_of,
         "has_content": found.has_content,
+        "forms": list(forms),
         "references": [
             {"kind": one.kind, "value": one.value, "source": one.source, "rule": one.rule or None}
             for one in found.references
@@ -157,7 +200,7 @@ def _attempt(one: Attempt) -> dict[str, Any]:
     }
 
 
-def _print(found: Found) -> None:
+def _print(found: Found, forms: Sequence[str]) -> None:
     message = found.message
     sender = f"{message.from_name} <{message.header_from}>" if message.from_name else message.header_from
     print_pairs(
@@ -178,6 +221,7 @@ def _print(found: Found) -> None:
             ("repaired", ", ".join(message.repairs)),
             ("duplicate of", message.duplicate_of or ""),
             ("content", "" if found.has_content else "not kept"),
+            ("resend as", ", ".join(_FORMS[form] for form in forms)),
         ]
     )
     for one in _chosen(found):

@@ -9,21 +9,27 @@ from typing import TYPE_CHECKING
 import click
 
 from relay.cli.context import configured, opened
-from relay.cli.output import print_json, safe
+from relay.cli.output import print_columns, print_json, safe, shown_time
 from relay.cli.times import utc_now
 
 if TYPE_CHECKING:
     from relay.actions import Inquiry
+    from relay.store.log import LogRow
 
+_LISTED = 30  #: rows that fit on a screen
+_WHAT = 30  #: characters of a subject
 _WHO = {"customer": "the customer", "you": "you", "admin": "your admin", "wait": "nobody: wait"}
 
 
 @click.command(short_help="Say in one sentence what became of somebody's mail.")
-@click.argument("question", metavar="ADDRESS|BOOKING|ID")
+@click.argument("question", metavar="ADDRESS|BOOKING|CUSTOMER|ID")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def why(config_path: Path | None, question: str, as_json: bool) -> int:
-    """Say what became of the mail to an address, for a booking, or with an id. Exits 1 when there is none."""
+    """Say what became of the mail to an address or a customer, for a booking, or with an id.
+
+    Exits 1 when nothing was ever handed to us.
+    """
     from relay import actions
 
     config, _ = configured(config_path)
@@ -72,5 +78,24 @@ def _print(found: Inquiry, question: str) -> None:
     if answer.who is not None:
         click.echo(f"Who can act: {_WHO.get(answer.who, answer.who)}")
     if len(found.rows) > 1:
-        command = f"waybill log {shlex.quote(question)}"
-        click.echo(f"\n{len(found.rows)} deliveries in all; to list them: {safe(command)}")
+        _print_list(found, question)
+
+
+def _print_list(found: Inquiry, question: str) -> None:
+    """Print every mail the question is about, oldest last, each with its kind and where it stands."""
+    click.echo("\nThe newest first:")
+    print_columns(("WHEN", "WHAT", "TO", "STANDS", "ID"), [_line(row) for row in found.rows[:_LISTED]])
+    command = f"waybill log {shlex.quote(question)}"
+    click.echo(f"{len(found.rows)} deliveries in all; to list them: {safe(command)}")
+
+
+def _line(row: LogRow) -> tuple[str, ...]:
+    from relay.status import FAILED
+    from relay.why import standing
+
+    is_returned = row.delivered_at is not None and row.status in FAILED
+    stands = standing(row.status, is_returned=is_returned, is_held=row.held is not None)
+    what = (row.kind or row.subject or "-").replace("_", " ")[:_WHAT]
+    again = " (sent again)" if row.resend_of else ""
+    to = f"{row.to} (for {row.intended})" if row.intended else row.to
+    return shown_time(row.created_at), f"{what}{again}", to, stands, row.id

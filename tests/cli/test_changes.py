@@ -11,6 +11,8 @@ from relay.status import Status
 from relay.store import content, log
 from tests.cli.desk import CONTENT, Desk
 
+BACKENDS = ("postgres", "sqlite")
+
 BOTH = (
     b"From: desk@hotel.example\r\nTo: anna@example.com\r\nSubject: Hi\r\nMIME-Version: 1.0\r\n"
     b"Content-Type: multipart/alternative; boundary=x\r\n\r\n"
@@ -155,7 +157,7 @@ def test_block_and_unblock_an_address_in_any_spelling(desk: Desk) -> None:
     assert (known["blocks"][0]["source"], known["blocks"][0]["note"]) == ("manual", "asked")
     assert known["blocks"][0]["by"]
     assert desk.run("unblock", "anna@Example.com").code == 0
-    assert desk.run("address", "anna@example.com").code == 1
+    assert not desk.run("address", "anna@example.com", "--json").one()["blocked"]
 
 
 def test_unblocking_an_address_says_when_its_domain_stays_blocked(desk: Desk) -> None:
@@ -184,7 +186,7 @@ def test_address_shows_the_last_error(desk: Desk) -> None:
     _, (delivery,) = desk.accept("anna@example.com", phone="+358 40 123")
     desk.answer(delivery, "550 5.1.1 no such user", status=Status.INVALID)
     out = desk.run("address", "anna@example.com").out
-    for part in ("errors:", "invalid_address: no such user", "+358 40 123", "the address does not exist"):
+    for part in ("errors:", "(invalid_address)", "550 5.1.1 no such user", "+358 40 123", "the address does not exist"):
         assert part in out
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 
+from relay.model import Reference
 from relay.status import Status
 from tests.cli.desk import Desk
+
+BACKENDS = ("postgres", "sqlite")
 
 KEYS = ["answer", "sentence", "next_step", "who", "title", "happened", "proof", "deliveries"]
 
@@ -133,3 +137,45 @@ def test_no_record_in_an_empty_store(desk: Desk) -> None:
     assert got.code == 1
     assert "We never received this email" in got.out
     assert "The log is empty." in got.out
+
+
+def test_a_pause_is_the_answer_before_it_holds_anything(desk: Desk) -> None:
+    _, (delivery,) = desk.accept("anna@example.com")
+    desk.run("queue", "pause", "--app", "shop")
+    assert desk.run("why", delivery.id, "--json").one()["title"] == "Not yet: waiting to be sent"
+    desk.run("queue", "pause", "--domain", "example.com", "--note", "their move is on")
+    _, (later,) = desk.accept("anna@example.com")
+    for one in (delivery, later):
+        answer = desk.run("why", one.id, "--json").one()
+        assert (answer["answer"], answer["who"]) == ("pending", "admin")
+        assert "Reason: “their move is on”." in answer["happened"]
+
+
+def test_a_customer_number_leads_to_everything_sent_to_them(desk: Desk) -> None:
+    number = Reference(kind="customer", value="K-501", source="header")
+    desk.accept("anna@example.com", booking="BK-1", references=(number,))
+    desk.accept("anna@work.example", booking="BK-2", references=(number,))
+    desk.accept("bob@example.com", booking="BK-3")
+    answer = desk.run("why", "k 501", "--json").one()
+    assert {one["to"] for one in answer["deliveries"]} == {"anna@example.com", "anna@work.example"}
+
+
+def test_every_mail_is_listed_with_its_kind_and_where_it_stands(desk: Desk) -> None:
+    _, (first,) = desk.accept("anna@example.com")
+    desk.answer(first, "250 ok", status=Status.DELIVERED)
+    _, (second,) = desk.accept("anna@example.com", kind="reminder")
+    desk.answer(second, "552 5.2.2 full", status=Status.SOFT_BOUNCED)
+    desk.run("resend", first.id, "--plain")
+    lines = [line for line in desk.run("why", "BK-10042").out.splitlines() if re.match(r"\d{4}-", line)]
+    assert [" ".join(line.split()[2:-2]) for line in lines] == [
+        "confirmation (sent again) anna@example.com not yet: waiting to be",
+        "reminder anna@example.com not",
+        "confirmation anna@example.com delivered: their server confirmed",
+    ]
+
+
+def test_m002_7_the_beginning_of_the_log_is_told_for_what_is_older(desk: Desk) -> None:
+    desk.accept("anna@example.com")
+    got = desk.run("why", "BK-9")
+    assert got.code == 1
+    assert f"The log begins on {desk.now:%Y-%m-%d}: what was sent before that is not in it." in got.out
