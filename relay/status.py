@@ -68,6 +68,12 @@ TRANSITIONS: dict[tuple[Status, Status], str] = {
     (Status.DELIVERED, Status.SOFT_BOUNCED): "returned after it was accepted",
     (Status.DELIVERED, Status.HARD_BOUNCED): "returned after it was accepted",
     (Status.DELIVERED, Status.INVALID): "returned after it was accepted",
+    (Status.SOFT_BOUNCED, Status.HARD_BOUNCED): "its last answer was read again by newer rules",
+    (Status.SOFT_BOUNCED, Status.INVALID): "its last answer was read again by newer rules",
+    (Status.HARD_BOUNCED, Status.SOFT_BOUNCED): "its last answer was read again by newer rules",
+    (Status.HARD_BOUNCED, Status.INVALID): "its last answer was read again by newer rules",
+    (Status.INVALID, Status.SOFT_BOUNCED): "its last answer was read again by newer rules",
+    (Status.INVALID, Status.HARD_BOUNCED): "its last answer was read again by newer rules",
 }
 
 

@@ -2,6 +2,7 @@
 
 Addresses are looked up by relay.address.address_key. The counter is raised by record.py alone; `reset` is the bin: it
 sets the counter to 0 and lifts automatic blocks, never a block by hand or from a complaint.
+A person may say that a customer is reached at another address now: `correct` keeps that, `corrected_to` follows it.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import difflib
 from datetime import datetime
 
+from relay.address import address_key
 from relay.model import AddressRecord, Event, Suppression
 from relay.store import events, rows, suppressions
-from relay.store.protocols import Tx
+from relay.store.protocols import Tx, Value
 
 _CANDIDATES = 1000
+_CORRECTIONS = 50  #: more than anybody ever had addresses
 
 
 def get(tx: Tx, address_key: str) -> AddressRecord | None:
@@ -24,13 +27,44 @@ def get(tx: Tx, address_key: str) -> AddressRecord | None:
 
 def reset(tx: Tx, address_key: str, *, now: datetime, by: str, note: str = "") -> list[Suppression]:
     """Count from zero again and lift the automatic blocks; return the blocks that were lifted."""
-    tx.run("addresses.reset", {"address": address_key})
+    tx.run("addresses.reset", {"address": address_key, "now": now})
     lifted = suppressions.unblock(
         tx, address_key, scope="address", now=now, by=by, note=note or "counter reset", automatic_only=True
     )
     text = f"Error counter reset{f'; {len(lifted)} automatic block lifted' if lifted else ''}"
     events.add(tx, Event(at=now, kind="reset", text=f"{text}. {note}".rstrip(), address=address_key, by=by))
     return lifted
+
+
+def correct(tx: Tx, old: str, new: str, *, now: datetime) -> None:
+    """Remember that the customer of the old address is reached at the new one from now on."""
+    # The new one is current by what a person just said, so it points nowhere: no chain of these can be a circle.
+    tx.run("addresses.forget_correction", {"address": address_key(new)})
+    names: dict[str, Value] = {"address": address_key(old), "shown": old}
+    tx.run("addresses.correct", {**names, "corrected_to": new, "corrected_to_key": address_key(new), "now": now})
+
+
+def corrected_to(tx: Tx, address: str) -> str | None:
+    """Give the current address of the customer of this one, over any number of corrections; None: it is this."""
+    key, found = address_key(address), None
+    for _ in range(_CORRECTIONS):
+        row = tx.one("addresses.get", {"address": key})
+        if row is None or row["corrected_to"] is None:
+            break
+        found = str(row["corrected_to"])
+        key = address_key(found)
+    return found
+
+
+def earlier(tx: Tx, address: str) -> list[str]:
+    """Give the addresses that were corrected to this one, directly or over others."""
+    found = [address_key(address)]
+    for key in found:  # grows while it is walked
+        rows_to_it = tx.rows("addresses.corrected_from", {"address": key})
+        found += [row["address"] for row in rows_to_it if row["address"] not in found]
+        if len(found) > _CORRECTIONS:
+            break
+    return found[1:]
 
 
 def similar(tx: Tx, address_key: str, *, limit: int = 5) -> list[str]:

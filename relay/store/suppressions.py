@@ -1,19 +1,40 @@
 """The block list: which addresses and domains get nothing.
 
-A block is on one normalised address or one whole domain, for all apps or one, for ever or until a time. It is lifted,
-never deleted, so that its history can be shown. Blocking twice for the same reason keeps the first block.
-Automatic blocks are written by record.py through `block`.
+A block is on one normalised address or one whole domain, for all apps or one, for ever or until a time, when it ends
+by itself. It is lifted, never deleted, so that its history can be shown. Blocking twice from the same source keeps the
+first block, unless the second lasts longer; what other systems knew (`import`) is kept once for each reason.
+Automatic blocks are written by record.py through `block`; lists of other systems by `add_all`, many at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from relay.model import DeliveryId, Suppression
 from relay.store import filters, rows
+from relay.store.filters import BlockQuery, Undoing
 from relay.store.protocols import Row, Tx, Value
+
+__all__ = [
+    "BlockQuery",
+    "Listing",
+    "Undoing",
+    "active_for",
+    "active_on",
+    "add_all",
+    "automatic",
+    "block",
+    "blocked_among",
+    "history",
+    "is_covered",
+    "lift",
+    "page",
+    "search",
+    "unblock",
+    "uncovered",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,25 +48,73 @@ class Listing:
 
 
 def block(tx: Tx, suppression: Suppression) -> Suppression | None:
-    """Add a block (its `id` is given by the store); None when the same one (source, app) is active already."""
-    found = active_on(tx, suppression.value, scope=suppression.scope, now=suppression.since_at)
-    if any(
-        other.app == suppression.app and other.source == suppression.source and other.until_at is None
-        for other in found
-    ):
+    """Add a block (its `id` is given by the store); None when one that stands already covers it."""
+    if is_covered(suppression, active_on(tx, suppression.value, scope=suppression.scope, now=suppression.since_at)):
         return None
     return rows.suppression(tx.rows("suppressions.insert", rows.suppression_params(suppression))[0])
 
 
-def unblock(
-    tx: Tx, value: str, *, scope: str, now: datetime, by: str, note: str = "", automatic_only: bool = False
-) -> list[Suppression]:
-    """Lift the active blocks on exactly this address or domain; return them."""
-    lifted = tx.rows(
-        "suppressions.lift",
-        {"value": value, "scope": scope, "now": now, "by": by, "note": note, "automatic_only": int(automatic_only)},
+def is_covered(suppression: Suppression, active: Iterable[Suppression]) -> bool:
+    """Tell whether an active block of the same source and app holds as long as this one would."""
+    return any(
+        (other.scope, other.value) == (suppression.scope, suppression.value)
+        and (other.app, other.source) == (suppression.app, suppression.source)
+        and (other.source != "import" or other.reason == suppression.reason)
+        and _lasts(other, suppression)
+        for other in active
     )
-    return [rows.suppression(row) for row in lifted]
+
+
+def _lasts(standing: Suppression, new: Suppression) -> bool:
+    return standing.until_at is None or (new.until_at is not None and new.until_at <= standing.until_at)
+
+
+def add_all(tx: Tx, found: Sequence[Suppression], *, now: datetime) -> list[Suppression]:
+    """Add those of these blocks that nothing covers yet; return the ones added, in order."""
+    added = uncovered(tx, found, now=now)
+    tx.many("suppressions.add", [rows.suppression_params(one) for one in added])
+    return added
+
+
+def uncovered(tx: Tx, found: Sequence[Suppression], *, now: datetime) -> list[Suppression]:
+    """Say which of these blocks are covered neither by one that stands nor by one before them."""
+    values = rows.ids_param({one.value for one in found})
+    standing: dict[str, list[Suppression]] = {}
+    for row in tx.rows("suppressions.active_among", {"values": values, "now": now}):
+        standing.setdefault(row["value"], []).append(rows.suppression(row))
+    added = []
+    for one in found:
+        known = standing.setdefault(one.value, [])
+        if not is_covered(one, known):
+            known.append(one)
+            added.append(one)
+    return added
+
+
+def unblock(
+    tx: Tx,
+    value: str,
+    *,
+    scope: str,
+    now: datetime,
+    by: str,
+    note: str = "",
+    automatic_only: bool = False,
+    app: str | None = None,
+) -> list[Suppression]:
+    """Lift the active blocks on exactly this address or domain (of `app` only, when it is named); return them.
+
+    `automatic_only` spares what a person or a complaint set; bounces that another system knew count as automatic.
+    """
+    params: dict[str, Value] = {"value": value, "scope": scope, "now": now, "by": by, "note": note}
+    chosen: dict[str, Value] = {"automatic_only": int(automatic_only), "any_app": int(app is None), "app": app or ""}
+    return [rows.suppression(row) for row in tx.rows("suppressions.lift", params | chosen)]
+
+
+def lift(tx: Tx, suppression_id: int, *, now: datetime, by: str, note: str) -> Suppression | None:
+    """Lift one block; None when that was done already."""
+    row = tx.one("suppressions.lift_one", {"id": suppression_id, "now": now, "by": by, "note": note})
+    return rows.suppression(row) if row else None
 
 
 def active_on(tx: Tx, value: str, *, scope: str, now: datetime) -> list[Suppression]:
@@ -73,12 +142,20 @@ def history(tx: Tx, value: str, *, scope: str) -> list[Listing]:
     return [_listing(row) for row in tx.rows("suppressions.history", {"value": value, "scope": scope})]
 
 
-def search(
-    tx: Tx, *, words: str = "", now: datetime, with_lifted: bool = False, before: int | None = None, limit: int = 50
-) -> list[Listing]:
-    """List blocks, newest first; `before` is the id of the last one of the page before."""
-    sql, params = filters.suppression_search(words=words, now=now, with_lifted=with_lifted, before=before, limit=limit)
-    return [_listing(row) for row in tx.compose(sql, params)]
+def search(tx: Tx, query: BlockQuery, *, now: datetime) -> list[Listing]:
+    """List blocks, newest first."""
+    return [_listing(row) for row in tx.compose(*filters.suppression_search(query, now=now))]
+
+
+def page(tx: Tx, *, after: int, now: datetime, limit: int) -> list[Suppression]:
+    """Read the active blocks in the order they were made, from behind the id `after`."""
+    found = tx.rows("suppressions.page", {"after": after, "now": now, "limit": limit})
+    return [rows.suppression(row) for row in found]
+
+
+def automatic(tx: Tx, chosen: Undoing, *, after: int, limit: int) -> list[Suppression]:
+    """Read the automatic blocks of a selection that still stand, oldest first, from behind the id `after`."""
+    return [rows.suppression(row) for row in tx.compose(*filters.automatic_blocks(chosen, after=after, limit=limit))]
 
 
 def _listing(row: Row) -> Listing:

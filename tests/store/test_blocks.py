@@ -63,12 +63,96 @@ def test_a_block_set_after_the_claim_is_seen_before_the_attempt(store: EngineSto
 def test_the_block_list_is_paged_and_searched(store: EngineStore) -> None:
     for number in range(5):
         block(store, replace(BY_HAND, value=f"guest{number}@example.com", note="Ääni" if number == 3 else ""))
-    search = suppressions.search
-    first = store.read_now(lambda tx: search(tx, now=NOW, limit=3))
-    rest = store.read_now(lambda tx: search(tx, now=NOW, limit=3, before=first[-1].suppression.id))
+    search, query = suppressions.search, suppressions.BlockQuery
+    first = store.read_now(lambda tx: search(tx, query(limit=3), now=NOW))
+    rest = store.read_now(lambda tx: search(tx, query(limit=3, before=first[-1].suppression.id), now=NOW))
     assert [each.suppression.value[5] for each in first + rest] == ["4", "3", "2", "1", "0"]
-    found = store.read_now(lambda tx: search(tx, words="ääNI", now=NOW))
+    found = store.read_now(lambda tx: search(tx, query(words="ääNI"), now=NOW))
     assert [each.suppression.value for each in found] == ["guest3@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, "dca"),
+        ({"reason": "complaint"}, "c"),
+        ({"source": "manual"}, "da"),
+        ({"app": "spa"}, "d"),
+        ({"since": NOW + MINUTE}, "d"),
+        ({"with_lifted": True}, "dcba"),
+        ({"words": "a@"}, "a"),
+    ],
+)
+def test_the_block_list_is_filtered(store: EngineStore, wanted: dict[str, object], found: str) -> None:
+    block(store, replace(BY_HAND, value="a@example.com"))
+    block(store, replace(BY_HAND, value="b@example.com", until_at=NOW + MINUTE))
+    block(store, replace(BY_HAND, value="c@example.com", source="complaint", reason="complaint"))
+    block(store, replace(BY_HAND, value="d@example.com", app="spa", since_at=NOW + HOUR))
+    query = suppressions.BlockQuery(**wanted)  # type: ignore[arg-type]
+    got = store.read_now(lambda tx: suppressions.search(tx, query, now=NOW + HOUR))
+    assert "".join(each.suppression.value[0] for each in got) == found
+
+
+def test_a_block_ends_by_itself_at_its_time(store: EngineStore) -> None:
+    block(store, replace(BY_HAND, until_at=NOW + HOUR))
+    active = suppressions.active_on
+    at_end = store.read_now(lambda tx: active(tx, BY_HAND.value, scope="address", now=NOW + HOUR))
+    before = store.read_now(lambda tx: active(tx, BY_HAND.value, scope="address", now=NOW + HOUR - MINUTE))
+    assert (len(before), at_end) == (1, [])
+    lift = suppressions.unblock
+    assert store.write_now(lambda tx: lift(tx, BY_HAND.value, scope="address", now=NOW + HOUR, by="bob")) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_added"),
+    [(None, None, False), (None, 2, False), (1, 2, True), (2, 1, False), (1, None, True)],
+)
+def test_a_block_is_added_to_another_only_when_it_lasts_longer(
+    store: EngineStore, first: int | None, second: int | None, is_added: bool
+) -> None:
+    def until(hours: int | None) -> Suppression:
+        return replace(BY_HAND, until_at=NOW + hours * HOUR if hours else None)
+
+    block(store, until(first))
+    assert (block(store, until(second)) is not None) is is_added
+
+
+def test_a_block_for_one_app_stops_that_app_alone(store: EngineStore) -> None:
+    accept(store, "guest@example.com", app="hotel")
+    accept(store, "guest@example.com", app="spa")
+    block(store, replace(BY_HAND, app="spa"))
+    got = {each.message.app: each.blocked for each in claim(store)}
+    assert got["hotel"] is None
+    assert got["spa"] is not None
+    lift, value = suppressions.unblock, BY_HAND.value
+    assert store.write_now(lambda tx: lift(tx, value, scope="address", now=NOW, by="bob", app="hotel")) == []
+    assert len(store.write_now(lambda tx: lift(tx, value, scope="address", now=NOW, by="bob", app="spa"))) == 1
+
+
+def test_many_blocks_are_added_at_once_and_none_twice(store: EngineStore) -> None:
+    block(store, replace(BY_HAND, value="a@example.com", source="import"))
+    imported = replace(BY_HAND, source="import")
+    wanted = [
+        replace(imported, value="a@example.com"),
+        replace(imported, value="b@example.com"),
+        replace(imported, value="b@example.com"),
+        replace(imported, value="b@example.com", reason="complaint"),
+        replace(imported, value="example.com", scope="domain"),
+    ]
+    unknown = store.read_now(lambda tx: suppressions.uncovered(tx, wanted, now=NOW))
+    added = store.write_now(lambda tx: suppressions.add_all(tx, wanted, now=NOW))
+    assert added == unknown == [wanted[1], wanted[3], wanted[4]]
+    assert store.write_now(lambda tx: suppressions.add_all(tx, wanted, now=NOW)) == []
+    stored = store.read_now(lambda tx: suppressions.page(tx, after=0, now=NOW, limit=10))
+    assert [replace(each, id=0) for each in stored[1:]] == added
+    assert store.read_now(lambda tx: suppressions.page(tx, after=stored[0].id, now=NOW, limit=2)) == stored[1:3]
+
+
+def test_a_reset_releases_what_another_system_found_by_itself(store: EngineStore) -> None:
+    for reason in ("invalid_address", "complaint", "manual"):
+        block(store, replace(BY_HAND, source="import", reason=reason))
+    lifted = store.write_now(lambda tx: addresses.reset(tx, BY_HAND.value, now=NOW, by="alice"))
+    assert [each.reason for each in lifted] == ["invalid_address"]
 
 
 def test_similar_addresses_are_offered(store: EngineStore) -> None:

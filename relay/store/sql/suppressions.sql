@@ -6,6 +6,13 @@ VALUES (:scope, :value, :reason, :source, :category, :note, :by, :since_at, :unt
   :rule)
 RETURNING *
 
+-- add --
+-- The same, of many at a time.
+INSERT INTO suppression (scope, value, reason, source, category, note, by, since_at, until_at, delivery_id, reply, app,
+  rule)
+VALUES (:scope, :value, :reason, :source, :category, :note, :by, :since_at, :until_at, :delivery_id, :reply, :app,
+  :rule)
+
 -- active_on --
 -- The active blocks on exactly this address or domain.
 SELECT * FROM suppression
@@ -22,8 +29,23 @@ ORDER BY CASE WHEN scope = 'address' THEN 0 ELSE 1 END, id
 -- lift --
 -- End the active blocks on one value; :automatic_only = 1 spares those of people and of complaints.
 UPDATE suppression SET lifted_at = :now, lifted_by = :by, lifted_note = :note
-WHERE value = :value AND scope = :scope AND lifted_at IS NULL AND (:automatic_only = 0 OR source = 'automatic')
+WHERE value = :value AND scope = :scope AND lifted_at IS NULL AND (until_at IS NULL OR until_at > :now)
+  AND (:any_app = 1 OR app = :app)
+  AND (:automatic_only = 0 OR source = 'automatic'
+    OR (source = 'import' AND reason IN ('invalid_address', 'invalid_domain', 'errors')))
 RETURNING *
+
+-- lift_one --
+-- End one block.
+UPDATE suppression SET lifted_at = :now, lifted_by = :by, lifted_note = :note
+WHERE id = :id AND lifted_at IS NULL
+RETURNING *
+
+-- page --
+-- The active blocks in the order they were made.
+SELECT * FROM suppression
+WHERE id > :after AND lifted_at IS NULL AND (until_at IS NULL OR until_at > :now)
+ORDER BY id LIMIT :limit
 
 -- history --
 -- All blocks there ever were on one value, newest first.
