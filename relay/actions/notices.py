@@ -1,0 +1,191 @@
+"""Notices as the desk sees and ends them: what did not reach a customer, why, and what to do.
+
+Ending a notice changes nothing else: no block, no counter, no delivery. *Resolved* says that the matter was seen to,
+*cleared* that nobody will. Both can be undone. Everything a person does is an event of the address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from relay.actions.answer import Answer, no
+from relay.address import address_key
+from relay.classify.explain import Explanation, Words, explain_delivery, render
+from relay.model import Delivery, Event, Message
+from relay.notices import State
+from relay.store import addresses, events, notices
+from relay.store.notices import Mail, Notice, Person
+from relay.store.protocols import Tx
+from relay.suggesting import proven_guess
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """All that is shown of one notice."""
+
+    notice: Notice
+    person: Person
+    words: Words
+    mails: tuple[Mail, ...]  #: the newest of those it is about
+    proof: Delivery | None  #: the mail whose answer shows the cause; None when it is no longer kept
+    message: Message | None
+    suggestion: str | None
+
+    @property
+    def bookings(self) -> tuple[str, ...]:
+        """The bookings it is about, the newest first."""
+        return tuple(dict.fromkeys(mail.booking for mail in self.mails if mail.booking))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which notices are meant: these, or all of an address or cause."""
+
+    ids: tuple[int, ...] = ()
+    address: str | None = None
+    cause: str | None = None
+
+
+def list_notices(
+    tx: Tx,
+    *,
+    words: Sequence[str] = (),
+    with_closed: bool = False,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Card]:
+    """List notices, the newest first; `before` is the id of the last one of the page before."""
+    found = notices.search(tx, words=words, with_closed=with_closed, before=before, limit=limit)
+    return [_card(tx, one) for one in found]
+
+
+def show_notice(tx: Tx, notice_id: int) -> Card | None:
+    """One notice."""
+    found = notices.get(tx, notice_id)
+    return _card(tx, found) if found is not None else None
+
+
+def choose_notices(tx: Tx, wanted: Wanted) -> list[Notice]:
+    """Find the notices that are meant, those that are closed included when they are named by id."""
+    if wanted.ids:
+        found = [notices.get(tx, each) for each in dict.fromkeys(wanted.ids)]
+        return [one for one in found if one is not None]
+    address = address_key(wanted.address) if wanted.address else None
+    return notices.search(tx, address=address, cause=wanted.cause, limit=100_000)
+
+
+def resolve_notices(tx: Tx, wanted: Wanted, *, by: str, now: datetime, note: str = "") -> Answer:
+    """Say that the matter was seen to."""
+    return _close(tx, wanted, state=State.RESOLVED, by=by, now=now, note=note)
+
+
+def clear_notices(tx: Tx, wanted: Wanted, *, by: str, now: datetime, note: str = "") -> Answer:
+    """Take notices off the list without anything being fixed; block, counter and log stay as they are."""
+    return _close(tx, wanted, state=State.CLEARED, by=by, now=now, note=note)
+
+
+def _close(tx: Tx, wanted: Wanted, *, state: State, by: str, now: datetime, note: str) -> Answer:
+    return _change(
+        tx,
+        wanted,
+        lambda one: notices.close(tx, one.id, state=state, at=now, by=by, note=note),
+        word=state.value,
+        event=f"Notice {state}{': ' + note if note else ''}",
+        by=by,
+        now=now,
+        none="it is closed already",
+    )
+
+
+def reopen_notices(tx: Tx, wanted: Wanted, *, by: str, now: datetime) -> Answer:
+    """Undo that notices were resolved or cleared."""
+    if not wanted.ids:
+        return no("not_found", "Name the notices to open again by their ids.")
+    return _change(
+        tx,
+        wanted,
+        lambda one: notices.reopen(tx, one.id),
+        word="open again",
+        event="Notice opened again",
+        by=by,
+        now=now,
+        none="it is open",
+    )
+
+
+def assign_notices(tx: Tx, wanted: Wanted, *, to: str | None, by: str, now: datetime) -> Answer:
+    """Say who takes notices; None: nobody."""
+    return _change(
+        tx,
+        wanted,
+        lambda one: notices.assign(tx, one.id, to=to),
+        word=f"assigned to {to}" if to else "assigned to nobody",
+        event=f"Notice assigned to {to or 'nobody'}",
+        by=by,
+        now=now,
+        none="it is closed",
+    )
+
+
+def _change(
+    tx: Tx,
+    wanted: Wanted,
+    change: Callable[[Notice], bool],
+    *,
+    word: str,
+    event: str,
+    by: str,
+    now: datetime,
+    none: str,
+) -> Answer:
+    chosen = choose_notices(tx, wanted)
+    missing = sorted(set(wanted.ids) - {one.id for one in chosen})
+    if missing:
+        return no("not_found", f"There is no notice {', '.join(map(str, missing))}; nothing was changed.")
+    if not chosen:
+        return no("not_found", f"There is no open notice{' for ' + wanted.address if wanted.address else ''}.")
+    changed = [one for one in chosen if change(one)]
+    if not changed:
+        return no("unchanged", f"Nothing to do: {none}.")
+    for one in changed:
+        events.add(tx, Event(at=now, kind="notice", text=f"{event} ({one.cause})", address=one.address, by=by))
+    count = len(changed)
+    sentence = f"{count} notice{'' if count == 1 else 's'} {word}."
+    return Answer(key="done", sentence=sentence, count=count)
+
+
+def _card(tx: Tx, notice: Notice) -> Card:
+    person = notices.person_of(tx, notice.address)
+    proof, message = notices.proof_of(tx, notice) or (None, None)
+    suggestion = notice.suggestion or (proven_guess(tx, notice) if notice.state is State.OPEN else None)
+    return Card(
+        notice=notice,
+        person=person,
+        words=_words(tx, notice, person, proof, message, suggestion),
+        mails=tuple(notices.mails_of(tx, notice)),
+        proof=proof,
+        message=message,
+        suggestion=suggestion,
+    )
+
+
+def _words(
+    tx: Tx,
+    notice: Notice,
+    person: Person,
+    proof: Delivery | None,
+    message: Message | None,
+    suggestion: str | None,
+) -> Words:
+    params = dict(explain_delivery(proof, message=message).params) if proof is not None else {}
+    params |= {"address": notice.shown, "domain": notice.address.rpartition("@")[2]}
+    if notice.cause == "blocked-auto":
+        known = addresses.get(tx, notice.address)
+        params |= {"n": known.error_count if known is not None else 0}
+    if person.phone:
+        params |= {"phone": person.phone}
+    if suggestion:
+        params |= {"suggestion": suggestion}
+    return render(Explanation(entry=notice.cause, params=params))

@@ -1,0 +1,3 @@
+-- proven_among --
+-- Which domains of a JSON list took mail.
+SELECT d.domain, d.last_delivered_at FROM json_each(:domains) AS wanted JOIN domain d ON d.domain = wanted.value
