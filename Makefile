@@ -9,7 +9,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 LOCK := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
 CONFIG := $(wildcard config.toml)
 
-.PHONY: help run test lint format demo cluster-demo bench kill-test lock clean cluster-test
+.PHONY: help run test lint format demo cluster-demo bench corpus kill-test lock clean cluster-test
 
 help:
 	@echo "make run        start Waybill (with ./config.toml when it exists, otherwise on 127.0.0.1:2525)"
@@ -19,6 +19,8 @@ help:
 	@echo "make lint       format check, lint and types alone"
 	@echo "make format     put the code into form"
 	@echo "make bench      compare with Postfix on this machine (a few minutes)"
+	@echo "make corpus     how well answers and returned mail are understood, measured anew"
+	@echo "make bench-postgres  what the store costs: SQLite, PostgreSQL, two nodes, Postfix (a quarter of an hour)"
 	@echo "make kill-test  1,000 kills under load and 200 power cuts, none may lose a message (about half an hour)"
 	@echo "make cluster-test  kill a node and cut one off, over PostgreSQL (a few minutes)"
 	@echo "make lock       renew the lock files (needs uv); make lock UPGRADE=--upgrade takes newer versions"
@@ -65,12 +67,18 @@ format: $(DEV_STAMP)
 bench: $(DEV_STAMP)
 	$(BIN)/python -m bench $(BENCH)
 
+corpus: $(DEV_STAMP)
+	@$(BIN)/python -m bench.corpus
+
+bench-postgres: $(DEV_STAMP)
+	$(BIN)/python -m bench.stores $(BENCH)
+
 kill-test: $(DEV_STAMP)
 	WAYBILL_KILLS=1000 WAYBILL_POINTS=all WAYBILL_CUTS=200 $(BIN)/python -m pytest -rP \
 	  tests/scenarios/test_kills.py tests/scenarios/test_kill_points.py tests/scenarios/test_power_cut.py
 
 cluster-test: $(DEV_STAMP)
-	$(BIN)/python -m pytest -m slow tests/scenarios/test_cluster.py
+	$(BIN)/python -m pytest -m slow tests/scenarios/test_cluster_faults.py
 
 lock:
 	@command -v uv >/dev/null || { echo "make lock needs uv, see its own installation page"; exit 1; }

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,30 +44,47 @@ class Place:
     folder: Path
 
 
-def place(folder: Path, name: str, *, url: str, dns: HostPort, mx_port: int, connections: int = 20) -> Place:
-    """Write the configuration of one node; only name, folder and ports differ from one to the other."""
+def place(
+    folder: Path,
+    name: str,
+    *,
+    url: str,
+    dns: HostPort,
+    mx_port: int,
+    connections: int = 20,
+    host: str = "127.0.0.1",
+    sites: Sequence[Mapping[str, Any]] = (),
+    retry: Sequence[str] = ("1s", "2s"),
+    enter: Sequence[str] = (),
+) -> Place:
+    """Write the configuration of one node; only name, folder, address and ports differ from one to the other.
+
+    `enter` is a command that starts the node in another place, such as a network namespace where `host` lives.
+    """
     folder.mkdir(parents=True)
-    smtp, dashboard = HostPort("127.0.0.1", free_port()), HostPort("127.0.0.1", free_port())
+    smtp, dashboard = HostPort(host, free_port()), HostPort("127.0.0.1", free_port())
     tables: dict[str, Any] = {
         "node": {"hostname": f"{name}.relay.example", "data_dir": "data"},
         "store": {"url": url},
         "intake": {"min_free_space": "16MiB"},
         "listener": [{"address": str(smtp), "tls": "none"}],
-        "app": [{"name": "desk", "networks": ["127.0.0.0/8"]}],
+        "app": [{"name": "desk", "networks": ["127.0.0.0/8", "10.0.0.0/8"]}],
         "delivery": {
             "port": mx_port,
             "ip": "4",
-            "retry": ["1s", "2s"],
+            "retry": list(retry),
             "give_up_after": "5m",
             "allow_private_addresses": True,
             "site": {"connections": connections},
         },
         "dns": {"servers": [str(dns)], "timeout": "1s", "lifetime": "2s"},
         "dashboard": {"address": str(dashboard)},
+        "site": list(sites),
     }
     config = folder / "config.toml"
     config.write_text(to_toml(tables), "utf-8")
-    return Place(node=Node(config), smtp=smtp, folder=folder)
+    argv = [*enter, sys.executable, "-m", "relay", "-c", str(config), "serve"] if enter else []
+    return Place(node=Node(config, argv=argv), smtp=smtp, folder=folder)
 
 
 def hand_over(address: HostPort, numbers: Sequence[int]) -> list[str]:
@@ -124,7 +141,7 @@ async def _play(places: Sequence[Place], mx: FakeMx, url: str) -> int:
     one, two = places
     for each in places:
         each.node.start()
-        await asyncio.to_thread(each.node.wait_greeting, each.smtp)
+        await asyncio.to_thread(each.node.wait_greeting, each.smtp, timeout=60)
     _say("Two nodes run on one PostgreSQL:")
     _say((await asyncio.to_thread(two.node.ask, "nodes")).stdout)
     _say(f"Handing {_BEFORE} messages to both in turn …")

@@ -1,14 +1,29 @@
-"""What several folders of tests share."""
+"""What several folders of tests share: a PostgreSQL server, and an empty store on each backend."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from bench.postgres_server import NoPostgres, PostgresServer
+from relay.store import migrate
+
+BACKENDS = ("postgres", "sqlite")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs a store on each backend, or on those that a module names in its own BACKENDS.
+
+    Of the command line's tests (`desk`) only such modules run on both: the others ask the store nothing new.
+    """
+    if "store_url" in metafunc.fixturenames:
+        chosen = getattr(metafunc.module, "BACKENDS", ("sqlite",) if "desk" in metafunc.fixturenames else BACKENDS)
+        chosen = ("sqlite",) if "database" in metafunc.fixturenames else chosen
+        metafunc.parametrize("store_url", chosen, indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +41,10 @@ def own_postgres() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def started() -> Iterator[PostgresServer]:
+def started(*, host: str = "127.0.0.1") -> Iterator[PostgresServer]:
     """Start a server; without PostgreSQL the test is skipped by that name, and under CI it fails."""
     try:
-        server = PostgresServer().__enter__()
+        server = PostgresServer(host=host).__enter__()
     except NoPostgres as error:
         if os.environ.get("CI"):
             pytest.fail(f"{error}, and CI must run every test")
@@ -38,3 +53,29 @@ def started() -> Iterator[PostgresServer]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def used_schema(postgres: PostgresServer) -> Iterator[str]:
+    """A schema with our tables in it, for one test after the other."""
+    with postgres.schema("used") as url:
+        migrate(url, Path())
+        yield url
+
+
+@pytest.fixture
+def emptied_schema(postgres: PostgresServer, used_schema: str) -> str:
+    """The same, without what the last test left; much faster than making the tables anew."""
+    tables = postgres.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'used' AND tablename <> 'migration'")
+    names = ", ".join(f"used.{name}" for (name,) in tables)
+    postgres.execute(f"TRUNCATE {names} RESTART IDENTITY")
+    return used_schema
+
+
+@pytest.fixture
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty store, the same for all who open it in this test."""
+    if request.param == "sqlite":
+        yield f"sqlite:{tmp_path}/data/waybill.db"
+    else:
+        yield request.getfixturevalue("emptied_schema")

@@ -18,7 +18,7 @@ from relay.status import Status
 if TYPE_CHECKING:
     from relay.model import Refusal
     from relay.store.log import LogRow, Query
-    from relay.store.protocols import Store
+    from relay.store.protocols import Store, Tx
 
 _POLL = 0.3  # seconds between two looks of --follow
 _BEFORE_FOLLOWING = 10  # rows shown first
@@ -26,6 +26,8 @@ _MOST_NEWS = 20_000  # rows between two looks; a terminal that was stopped for l
 
 _HEADINGS = ("ACCEPTED", "STATUS", "REASON", "TO", "SUBJECT", "ID")
 _WIDTHS = (19, 15, 17, 30, 26)
+_BOOKING_HEADINGS = ("ACCEPTED", "KIND", "STATUS", "REASON", "TO", "SUBJECT", "ID")
+_BOOKING_WIDTHS = (19, 12, 15, 17, 30, 26)
 _REFUSED = ("REFUSED", "CLIENT", "APP", "FROM", "TO", "ANSWER")
 _REFUSED_WIDTHS = (19, 15, 12, 28, 28)
 
@@ -41,6 +43,13 @@ _REFUSED_WIDTHS = (19, 15, 12, 28, 28)
 @click.option("--since", type=Time(utc_now), help="From this time on: 2026-03-01, 2026-03-01T14:30, today, 2h, 7d.")
 @click.option("--until", type=Time(utc_now), help="Before this time.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many rows.")
+@click.option(
+    "--archive",
+    type=click.Choice(("all", "only", "without")),
+    default="all",
+    show_default=True,
+    help="Mail first taken over one month ago: with the rest, alone, or left out.",
+)
 @click.option("--refused", is_flag=True, help="What intake refused instead.")
 @click.option("--follow", is_flag=True, help="Keep printing what is new or has changed; Ctrl-C ends it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -55,6 +64,7 @@ def log(
     since: datetime | None,
     until: datetime | None,
     limit: int,
+    archive: str,
     refused: bool,
     follow: bool,
     as_json: bool,
@@ -62,8 +72,8 @@ def log(
     """Search the log, newest first. Words match part of anything: address, subject, booking, name, id."""
     from relay.store.log import Query
 
-    if refused and (booking or statuses):
-        raise click.UsageError("--booking and --status do not go with --refused: what was refused has neither")
+    if refused and (booking or statuses or archive != "all"):
+        raise click.UsageError("--booking, --status and --archive do not go with --refused")
     query = Query(
         words=words,
         to=to,
@@ -72,6 +82,8 @@ def log(
         app=app,
         since=since,
         until=until,
+        archived={"only": True, "without": False}.get(archive),
+        now=utc_now(),
         limit=min(limit, _BEFORE_FOLLOWING) if follow else limit,
     )
     config, _ = configured(config_path)
@@ -88,13 +100,15 @@ def _show_deliveries(store: Store, query: Query, as_json: bool, follow: bool) ->
     from relay.store import log as units
 
     seen, rows = store.read_now(lambda tx: (units.position(tx), units.search(tx, query)))
-    _print_rows(rows[::-1] if follow else rows, as_json=as_json, with_headings=True)
+    is_booking = query.booking is not None
+    _print_rows(rows[::-1] if follow else rows, as_json=as_json, with_headings=True, with_kind=is_booking)
 
     def news() -> None:
         nonlocal seen
         changed, seen = store.read_now(lambda tx: units.changed_since(tx, seen, limit=_MOST_NEWS))
         if changed:
-            _print_rows(_fitting(store, query, changed), as_json=as_json, with_headings=False)
+            fitting = _fitting(store, query, changed)
+            _print_rows(fitting, as_json=as_json, with_headings=False, with_kind=is_booking)
 
     return news
 
@@ -105,7 +119,8 @@ def _fitting(store: Store, query: Query, changed: list[LogRow]) -> list[LogRow]:
 
     from relay.store import log as units
 
-    if query == replace(query, words=(), to=None, booking=None, status=(), app=None, since=None, until=None):
+    nothing = replace(query, words=(), to=None, booking=None, status=(), app=None, archived=None)
+    if query == replace(nothing, since=None, until=None):
         return changed
     kept = []
     for row in changed:
@@ -115,31 +130,37 @@ def _fitting(store: Store, query: Query, changed: list[LogRow]) -> list[LogRow]:
 
 
 def _show_refusals(store: Store, query: Query, as_json: bool, follow: bool) -> Callable[[], None]:
+    from relay.store import log as units
     from relay.store import refusals
 
-    def look(*, after: int | None, limit: int) -> list[refusals.RefusalRow]:
-        return store.read_now(
-            lambda tx: refusals.search(
-                tx,
-                words=query.words,
-                to=query.to,
-                app=query.app,
-                since=query.since,
-                until=query.until,
-                after=after,
-                limit=limit,
-            )
+    def look(tx: Tx, *, after: int | None, up_to: int, limit: int) -> list[refusals.RefusalRow]:
+        return refusals.search(
+            tx,
+            words=query.words,
+            to=query.to,
+            app=query.app,
+            since=query.since,
+            until=query.until,
+            after=after,
+            up_to=up_to,
+            limit=limit,
         )
 
-    found = look(after=None, limit=query.limit)
-    last = found[0].seq if found else 0
+    def first(tx: Tx) -> tuple[list[refusals.RefusalRow], units.Position]:
+        here = units.position(tx)
+        return look(tx, after=None, up_to=here.refusal, limit=query.limit), here
+
+    def since(tx: Tx, seen: units.Position) -> tuple[list[refusals.RefusalRow], units.Position]:
+        here = units.reach(tx, seen)
+        return look(tx, after=seen.refusal, up_to=here.refusal, limit=1000), here
+
+    found, seen = store.read_now(first)
     _print_refusals([row.refusal for row in (found[::-1] if follow else found)], as_json=as_json, with_headings=True)
 
     def news() -> None:
-        nonlocal last
-        new = look(after=last, limit=1000)
+        nonlocal seen
+        new, seen = store.read_now(lambda tx: since(tx, seen))
         if new:
-            last = new[0].seq
             _print_refusals([row.refusal for row in new[::-1]], as_json=as_json, with_headings=False)
 
     return news
@@ -156,17 +177,23 @@ def _follow(store: Store, news: Callable[[], None]) -> None:
         return
 
 
-def _print_rows(rows: list[LogRow], *, as_json: bool, with_headings: bool) -> None:
+def _print_rows(rows: list[LogRow], *, as_json: bool, with_headings: bool, with_kind: bool) -> None:
+    """Print deliveries; the mails of one booking are told apart by their kind."""
     if as_json:
         for row in rows:
             print_json(row.as_json())
         return
-    lines = [
-        (shown_time(row.created_at), _status(row), row.category or "", row.to, row.subject or "(no subject)", row.id)
-        for row in rows
-    ]
+    headings, widths = (_BOOKING_HEADINGS, _BOOKING_WIDTHS) if with_kind else (_HEADINGS, _WIDTHS)
     if rows or with_headings:
-        print_wide(_HEADINGS if with_headings else None, lines, widths=_WIDTHS)
+        lines = [_line(row, with_kind=with_kind) for row in rows]
+        print_wide(headings if with_headings else None, lines, widths=widths)
+
+
+def _line(row: LogRow, *, with_kind: bool) -> tuple[str, ...]:
+    to = f"{row.to} (for {row.intended})" if row.intended else row.to
+    kind = (row.kind or "-",) if with_kind else ()
+    when = shown_time(row.created_at)
+    return (when, *kind, _status(row), row.category or "", to, row.subject or "(no subject)", row.id)
 
 
 def _status(row: LogRow) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,13 @@ import click
 from relay.cli.context import configured, opened
 from relay.cli.output import print_columns, print_json, shown_time
 from relay.cli.times import utc_now
+from relay.clock import StoreClock
 
 if TYPE_CHECKING:
     from relay.store.nodes import NodeRow
 
 _LATE = timedelta(seconds=15)
+_SKEW = timedelta(seconds=5)
 
 
 @click.command(short_help="Show which machines work on the store.")
@@ -30,6 +33,7 @@ def nodes(config_path: Path | None, as_json: bool) -> int:
     now = utc_now()
     with opened(config) as store:
         found = store.read_now(lambda tx: living(tx, now=now))
+    compare_clocks(found, asked=now)
     if as_json:
         for row in found:
             print_json(_as_json(row))
@@ -39,6 +43,17 @@ def nodes(config_path: Path | None, as_json: bool) -> int:
     else:
         click.echo("No process runs." if is_shared(config.store.url) else "The store is SQLite: this machine alone.")
     return 0
+
+
+def compare_clocks(found: Sequence[NodeRow], *, asked: datetime, clock: Callable[[], datetime] = utc_now) -> None:
+    """Say on stderr when this machine's clock cannot be right; every node says it of itself in its log."""
+    if not found:
+        return
+    ahead = StoreClock(clock).heard(found[0].at, asked=asked)
+    if abs(ahead) > _SKEW:
+        way = "ahead of" if ahead > timedelta(0) else "behind"
+        seconds = abs(ahead).total_seconds()
+        click.echo(f"waybill: this machine's clock is {seconds:.0f} s {way} the store's: set it", err=True)
 
 
 def _state(row: NodeRow) -> str:

@@ -4,8 +4,8 @@ Every 5 s a beat. Who was silent for 30 s is buried by any other, and its delive
 had no answer for 15 s begins nothing more. Between the two lies the time its open transactions have to end. Once it is
 answered again, everything in its memory may belong to others and is looked at anew before it is sent.
 
-Clocks are compared with the store's: leases and retries are written by each node's own, so more than a few seconds of
-difference is said in the log.
+Leases and retries are compared between nodes, so this process goes by the store's clock (clock.py), of which it hears
+with each beat. A machine whose own clock is more than a few seconds off is told so in the log.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
+from relay.clock import StoreClock
 from relay.delivery.desk import Desk, Pulse
 from relay.errors import StoreError
 from relay.store.nodes import Member
@@ -49,7 +50,7 @@ class Membership:
         member: Member,
         *,
         owner: MembershipOwner,
-        clock: Callable[[], datetime],
+        clock: StoreClock,
         monotonic: Callable[[], float],
         beat_seconds: float = BEAT,
     ) -> None:
@@ -72,7 +73,7 @@ class Membership:
 
     async def beat(self) -> bool:
         """Beat once; tell whether it was answered."""
-        asked_at = self._monotonic()
+        asked_at, asked = self._monotonic(), self._clock.machine()
         try:
             async with asyncio.timeout(ANSWER):
                 pulse = await self._desk.beat(self._member, now=self._clock(), patience=PATIENCE)
@@ -85,7 +86,7 @@ class Membership:
         self._heard_at = asked_at  # the others count from there at the earliest
         self._has_joined = True
         self._is_cut_off = False
-        self._compare_clocks(pulse)
+        self._compare_clocks(self._clock.heard(pulse.at, asked=asked))
         self._owner.among(pulse, is_back=is_back)
         return True
 
@@ -96,9 +97,9 @@ class Membership:
             logger.error("event=node_cut_off owner=%s reason=%r", self._member.owner, said)
             self._owner.cut_off()
 
-    def _compare_clocks(self, pulse: Pulse) -> None:
-        skew = self._clock() - pulse.at
-        is_skewed = abs(skew) > _SKEW
+    def _compare_clocks(self, ahead: timedelta) -> None:
+        is_skewed = abs(ahead) > _SKEW
         if is_skewed and not self._is_skewed:
-            logger.error("event=clock_skew seconds=%.1f text=%r", skew.total_seconds(), "set the clock of this node")
+            text = "set the clock of this node; until then it goes by the store's"
+            logger.error("event=clock_skew seconds=%+.1f text=%r", ahead.total_seconds(), text)
         self._is_skewed = is_skewed

@@ -3,12 +3,21 @@
 Asks the kernel instead of listing interfaces: an address is ours when a datagram socket can be bound to it, and the
 source of a connection is what the routing table says. No packet is sent. Answers are kept for a minute, because
 addresses come and go while the relay runs.
+
+Several nodes have one configuration: each sends from those of its `source_addresses` that it has, and says at start
+which those are. A node that has none of them keeps to the configuration all the same, so that its connections fail in
+so many words, instead of leaving from an address that no SPF record names.
 """
 
 from __future__ import annotations
 
+import logging
 import socket
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
+
+from relay.settings import SourceAddress
+
+logger = logging.getLogger(__name__)
 
 _KEEP_SECONDS = 60.0
 _KEEP_COUNT = 4096
@@ -40,6 +49,32 @@ class OwnAddresses(Container[str]):
         answer = _can_bind(ip)
         self._known[ip] = (now + _KEEP_SECONDS, answer)
         return answer
+
+    def has(self, ip: str) -> bool:
+        """Tell whether a configured address may be used: it is ours, or we cannot tell (ip_nonlocal_bind)."""
+        return not self._is_telling or ip in self
+
+
+def usable(sources: Sequence[SourceAddress], own_addresses: Container[str]) -> list[SourceAddress]:
+    """Give those that this machine has; all of them when it has none, or cannot tell."""
+    return [source for source in sources if source.address in own_addresses] or list(sources)
+
+
+def tell_sources(sources: Sequence[SourceAddress], own_addresses: OwnAddresses) -> list[str]:
+    """Log which of the configured addresses this machine has; give those."""
+    had = [source.address for source in sources if own_addresses.has(source.address)]
+    others = [source.address for source in sources if source.address not in had]
+    if not had and others:
+        text = "this machine has none of delivery.source_addresses, so its connections will fail"
+        logger.error("event=no_source_address addresses=%s text=%r", ",".join(others), text)
+    elif others:
+        logger.warning(
+            "event=source_addresses uses=%s not_here=%s text=%r",
+            ",".join(had),
+            ",".join(others),
+            "the rest belongs to other nodes, or is missing on this machine",
+        )
+    return had
 
 
 def ipv6_source() -> str | None:

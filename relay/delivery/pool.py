@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from relay.delivery.carriage import Carriage, CarriageOwner
 from relay.delivery.carrier import Carrier
 from relay.delivery.contents import Contents
+from relay.delivery.return_path import ReturnPath
 from relay.delivery.site import Site
 from relay.delivery.transaction import Transaction
 from relay.delivery.worker import IdleWorkers, Worker
@@ -38,9 +39,16 @@ class Pool:
         short_at: int,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
+        return_path: ReturnPath,
     ) -> None:
         self._carriage = Carriage(
-            carrier, contents, owner=owner, short_at=short_at, begin=self._begin, monotonic=monotonic
+            carrier,
+            contents,
+            owner=owner,
+            short_at=short_at,
+            begin=self._begin,
+            monotonic=monotonic,
+            return_path=return_path,
         )
         self._tasks = tasks
         self._max = max_connections
@@ -70,8 +78,12 @@ class Pool:
         self._begin(site)
 
     def relieve(self, sites: Iterable[Site]) -> None:
-        """Give back what waits for slow sites beyond their room, when memory is short."""
-        self._carriage.relieve(sites)
+        """Give back what waits for slow sites beyond their room, when memory is short.
+
+        Not while paused: no site is slow then, and what is given back would wait for up to a minute more.
+        """
+        if not self._is_paused:
+            self._carriage.relieve(sites)
 
     def is_memory_short(self, *, is_fresh: bool) -> bool:
         """Tell whether the deliveries that wait or are carried leave little room for others of their kind."""
@@ -95,6 +107,7 @@ class Pool:
         """Go on."""
         self._is_paused = False
         for site in sites:
+            site.expect(self._monotonic())
             if site.queued:
                 self._begin(site)
 

@@ -285,6 +285,10 @@ class Site:
         """
         return self.load < self._room(mono)
 
+    def expect(self, mono: float) -> None:
+        """Judge its pace from here on: that nothing was completed until now was not its doing."""
+        self._busy_since = mono
+
     def trim(self, mono: float) -> list[Transaction]:
         """Take out what waits beyond the room, the newest first."""
         out = []

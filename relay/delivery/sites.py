@@ -89,5 +89,6 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _merged(defaults: SiteLimits, override: SiteOverride) -> SiteLimits:
-    given = override.model_dump(exclude={"match"}, exclude_none=True)
+    # Not model_dump, which would turn the rate into a dict.
+    given = {name: value for name, value in override if name != "match" and value is not None}
     return defaults.model_copy(update=given)

@@ -28,6 +28,7 @@ __all__ = [
     "first_at",
     "index_pending",
     "position",
+    "reach",
     "search",
 ]
 
@@ -68,7 +69,7 @@ class LogRow:
     ended_at: datetime | None
     resend_of: DeliveryId | None
     form: str
-    intended: str | None
+    intended: str | None  #: the address the app gave, where the mail goes to another
     is_unknown: bool
     duplicate_of: MessageId | None
     size: int
@@ -95,6 +96,9 @@ class LogRow:
             "reply": self.reply,
             "next_at": json_time(self.next_at),
             "marks": list(self.marks),
+            "intended": self.intended,
+            "resend_of": self.resend_of,
+            "delivered_at": json_time(self.delivered_at),
         }
 
 
@@ -121,6 +125,7 @@ class Position:
     delivery: int
     attempt: int
     event: int
+    refusal: int
     later: Later | None = None  #: what was seen beyond that while transactions below it were still open
 
 
@@ -131,6 +136,7 @@ class Later:
     delivery: int
     attempt: int
     event: int
+    refusal: int
     open_to: int
 
 
@@ -163,6 +169,19 @@ def find(tx: Tx, wanted: str) -> Found | None:
 
 def search(tx: Tx, query: Query) -> list[LogRow]:
     """List deliveries that fit, newest first."""
+    if query.archived is None:
+        return _search(tx, query)
+    ends = query.archive_ends
+    since, until = query.since or _FIRST, query.until or _LAST
+    if not query.archived:  # a delivery is never older than its message
+        return _search(tx, replace(query, since=max(since, ends)))
+    # The archive is all that was made before its end, and the resends of that since.
+    found = _search(tx, replace(query, until=min(until, ends)))
+    found += _search(tx, replace(query, since=max(since, ends)))
+    return sorted(found, key=lambda row: -row.seq)[: query.limit]
+
+
+def _search(tx: Tx, query: Query) -> list[LogRow]:
     bounds = _bounds(tx, query)
     if bounds is not None and bounds[0] > bounds[1]:
         return []
@@ -185,7 +204,7 @@ def search(tx: Tx, query: Query) -> list[LogRow]:
 
 def position(tx: Tx) -> Position:
     """Where the log ends now."""
-    return _reach(tx, None)
+    return reach(tx, None)
 
 
 def changed_since(tx: Tx, seen: Position, *, limit: int = 500) -> tuple[list[LogRow], Position]:
@@ -193,7 +212,7 @@ def changed_since(tx: Tx, seen: Position, *, limit: int = 500) -> tuple[list[Log
 
     At most `limit` deliveries of a burst are given; the others are skipped, not given later.
     """
-    here = _reach(tx, seen)
+    here = reach(tx, seen)
     if (here.delivery, here.attempt, here.event) == (seen.delivery, seen.attempt, seen.event):
         return [], here
     params: dict[str, Value] = {"delivery": seen.delivery, "attempt": seen.attempt, "event": seen.event, "limit": limit}
@@ -202,19 +221,22 @@ def changed_since(tx: Tx, seen: Position, *, limit: int = 500) -> tuple[list[Log
     return _rows(tx, filters.log_of(seqs)), here
 
 
-def _reach(tx: Tx, seen: Position | None) -> Position:
-    """How far the log can be read without leaving out what commits later under a lower seq.
+def reach(tx: Tx, seen: Position | None) -> Position:
+    """Say how far the log can be read without leaving out what commits later under a lower seq.
 
     With one writer that is the end. With several it is the end too when no transaction is open; else the end that was
     seen before all those that are open now began, which is known by the next look or the one after it.
     """
     row = tx.rows("log.position")[0]
-    end = Later(delivery=row["delivery"], attempt=row["attempt"], event=row["event"], open_to=row["open_to"])
+    ends = {table: row[table] for table in ("delivery", "attempt", "event", "refusal")}
+    end = Later(**ends, open_to=row["open_to"])
     if row["open_from"] == row["open_to"] or seen is None:
-        return Position(delivery=end.delivery, attempt=end.attempt, event=end.event)
+        return Position(**ends)
     later = seen.later
     if later is not None and row["open_from"] >= later.open_to:
-        return Position(delivery=later.delivery, attempt=later.attempt, event=later.event, later=end)
+        return Position(
+            delivery=later.delivery, attempt=later.attempt, event=later.event, refusal=later.refusal, later=end
+        )
     return replace(seen, later=later or end)
 
 

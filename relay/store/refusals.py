@@ -39,11 +39,24 @@ def search(
     until: datetime | None = None,
     before: int | None = None,
     after: int | None = None,
+    up_to: int | None = None,
     limit: int = 50,
 ) -> list[RefusalRow]:
-    """List refusals, newest first; words are part of client, sender, recipient, user, text or reason."""
+    """List refusals, newest first; words are part of client, sender, recipient, user, text or reason.
+
+    `after` and `up_to` are places in the order. Whoever follows takes them from log.reach: where several nodes write,
+    a lower number may be committed later than a higher one that was seen already.
+    """
     sql, params = filters.refusal_search(
-        words=list(words), to=to, app=app, since=since, until=until, before=before, after=after, limit=limit
+        words=list(words),
+        to=to,
+        app=app,
+        since=since,
+        until=until,
+        before=before,
+        after=after,
+        up_to=up_to,
+        limit=limit,
     )
     return [RefusalRow(seq=row["seq"], refusal=rows.refusal(row)) for row in tx.compose(sql, params)]
 

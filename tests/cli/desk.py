@@ -1,4 +1,4 @@
-"""A real SQLite store with known mail in it, and a way to run the command line against it in this process."""
+"""A real store with known mail in it, and a way to run the command line against it in this process."""
 
 from __future__ import annotations
 
@@ -69,10 +69,12 @@ class Ran:
 class Desk:
     """A folder with a configuration and a store."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], *, extra: str = "") -> None:
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], *, url: str) -> None:
         self.folder = folder
         self.config = folder / "config.toml"
-        self.config.write_text('[node]\nhostname = "relay.example.org"\n' + extra, encoding="utf-8")
+        self._url = url
+        text = f'[node]\nhostname = "relay.example.org"\n[store]\nurl = "{url}"\n'
+        self.config.write_text(text, encoding="utf-8")
         self._capsys = capsys
         self.now = datetime.now(UTC) - timedelta(hours=1)
 
@@ -93,7 +95,7 @@ class Desk:
 
     @contextmanager
     def store(self) -> Iterator[Store]:
-        store = open_store("sqlite:data/waybill.db", self.folder)
+        store = open_store(self._url, self.folder)
         try:
             yield store
         finally:
@@ -106,6 +108,7 @@ class Desk:
         booking: str | None = "BK-10042",
         content: bytes = CONTENT,
         held: str | None = None,
+        references: tuple[Reference, ...] = (),
         **values: Any,
     ) -> tuple[Message, tuple[Delivery, ...]]:
         """Put one message into the queue, a second after the one before."""
@@ -133,7 +136,8 @@ class Desk:
             )
             for address in recipients
         )
-        references = (Reference(kind="booking", value=booking, source="header"),) if booking else ()
+        if booking:
+            references = (*references, Reference(kind="booking", value=booking, source="header"))
         submission = Submission(message=message, content=content, deliveries=deliveries, references=references)
         with self.store() as store:
             store.write_now(lambda tx: spool.accept(tx, submission))

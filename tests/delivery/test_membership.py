@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from relay.clock import StoreClock
 from relay.delivery import membership
 from relay.delivery.desk import Desk, Pulse
 from relay.delivery.membership import Membership
@@ -56,7 +57,7 @@ class Scene:
     def __init__(self) -> None:
         self.desk, self.told, self.mono = FakeDesk(), Told(), 1000.0
         self.membership = Membership(
-            self.desk, ME, owner=self.told, clock=lambda: NOW, monotonic=lambda: self.mono, beat_seconds=0
+            self.desk, ME, owner=self.told, clock=StoreClock(lambda: NOW), monotonic=lambda: self.mono, beat_seconds=0
         )
 
     def beat(self, *, after: float = 0.0) -> list[str]:

@@ -1,6 +1,6 @@
 """The store under test: every test that takes `store` runs on each backend, but for those about SQLite's file.
 
-A test that takes `database`, the path of the SQLite file, runs on SQLite alone.
+A test that takes `database`, the path of the SQLite file, runs on SQLite alone. `store_url` is in tests/conftest.py.
 """
 
 from __future__ import annotations
@@ -13,44 +13,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bench.postgres_server import PostgresServer
-from relay.store import migrate, open_store
+from relay.store import open_store
 from relay.store.engine import EngineStore
 from relay.store.sqlite import connect
-
-BACKENDS = ("postgres", "sqlite")
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "store_url" in metafunc.fixturenames:
-        chosen = ("sqlite",) if "database" in metafunc.fixturenames else BACKENDS
-        metafunc.parametrize("store_url", chosen, indirect=True)
-
-
-@pytest.fixture(scope="session")
-def used_schema(postgres: PostgresServer) -> Iterator[str]:
-    """A schema with our tables in it, for one test after the other."""
-    with postgres.schema("used") as url:
-        migrate(url, Path())
-        yield url
-
-
-@pytest.fixture
-def emptied_schema(postgres: PostgresServer, used_schema: str) -> str:
-    """The same, without what the last test left; much faster than making the tables anew."""
-    tables = postgres.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'used' AND tablename <> 'migration'")
-    names = ", ".join(f"used.{name}" for (name,) in tables)
-    postgres.execute(f"TRUNCATE {names} RESTART IDENTITY")
-    return used_schema
-
-
-@pytest.fixture
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty store, the same for all who open it in this test."""
-    if request.param == "sqlite":
-        yield f"sqlite:{tmp_path}/data/waybill.db"
-    else:
-        yield request.getfixturevalue("emptied_schema")
 
 
 @pytest.fixture

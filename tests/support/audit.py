@@ -95,9 +95,9 @@ def read_receipts(paths: Iterable[Path]) -> list[Receipt]:
     return receipts
 
 
-def audit(promises: Sequence[Promise], *, receipts: Iterable[Path], data_dir: Path) -> Audit:
-    """Compare ledger, receipts and store."""
-    with open_store(f"sqlite:{data_dir / 'waybill.db'}", data_dir) as store:
+def audit(promises: Sequence[Promise], *, receipts: Iterable[Path], data_dir: Path, url: str = "") -> Audit:
+    """Compare ledger, receipts and store; the store is the SQLite file in data_dir unless `url` names another."""
+    with open_store(url or f"sqlite:{data_dir / 'waybill.db'}", data_dir) as store:
         return _audit(promises, read_receipts(receipts), store)
 
 

@@ -51,21 +51,21 @@ class Destinations:
 
 
 @contextmanager
-def destinations(folder: Path, *, count: int = 5) -> Iterator[Destinations]:
-    """Run so many domains with one mail server each."""
+def destinations(folder: Path, *, count: int = 5, network: str = "127.0.1") -> Iterator[Destinations]:
+    """Run so many domains with one mail server each; `network` is the part before the last dot of their addresses."""
     domains = tuple(f"guests{number}.example" for number in range(1, count + 1))
     receipts = tuple(folder / f"{domain}.receipts" for domain in domains)
     zone: dict[str, Records] = {}
     servers: list[ReceiptMx] = []
     with Background() as world:
         for number, (domain, receipt) in enumerate(zip(domains, receipts, strict=True), start=1):
-            host = f"127.0.1.{number}"
+            host = f"{network}.{number}"
             port = servers[0].port if servers else 0
             mx = ReceiptMx(host=host, port=port, hostname=f"mx.{domain}", ledger=receipt, is_keeping_content=False)
             servers.append(world.enter(mx))
             zone[domain] = Records(mx=((10, f"mx.{domain}"),))
             zone[f"mx.{domain}"] = Records(a=(host,))
-        dns = world.enter(FakeDns(zone))
+        dns = world.enter(FakeDns(zone, host=f"{network}.1"))
         yield Destinations(
             domains=domains, servers=tuple(servers), receipts=receipts, dns=dns.address, port=servers[0].port
         )

@@ -76,5 +76,5 @@ def running(config: ConfigFile, *, command: str = "serve", argv: Sequence[str] =
     """Run a relay until the block ends; it takes mail when the block begins (`deliver` has nothing to listen on)."""
     with Node(config.path, command=command, argv=argv) as node:
         if command in ("serve", "intake"):
-            node.wait_greeting(config.smtp)
+            node.wait_greeting(config.smtp, timeout=60)
         yield node

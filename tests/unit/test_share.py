@@ -7,8 +7,10 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.delivery.contract import Host, Route
 from relay.delivery.share import Share
-from relay.settings import Rate, SiteLimits
+from relay.delivery.sites import Sites
+from relay.settings import Rate, SiteLimits, SiteOverride
 
 MINUTE = timedelta(minutes=1)
 
@@ -40,6 +42,15 @@ def test_small_limits_of_different_sites_do_not_all_fall_to_one() -> None:
     share = Share(owner="a", owners=("a", "b"))
     given_to_a = sum(share.of(limits, key=f"mx{number}.example").connections for number in range(100))
     assert 25 < given_to_a < 75
+
+
+def test_an_exception_for_one_site_keeps_its_rate_and_is_divided_like_any_other() -> None:
+    override = SiteOverride(match="mx.example", rate=Rate(count=10, per=MINUTE))
+    sites = Sites(SiteLimits(connections=4), [override])
+    sites.divide(Share(owner="a", owners=("a", "b")))
+    host = Host(name="mx.example", ip="192.0.2.1", port=25)
+    site = sites.of(Route(site="mx.example", hosts=(host,)), domain="guest.example")
+    assert (site.limits.connections, site.limits.rate) == (2, Rate(count=5, per=MINUTE))
 
 
 def test_alone_or_unknown_a_process_keeps_the_whole() -> None:

@@ -3,5 +3,6 @@
 SELECT (SELECT COALESCE(MAX(seq), 0) FROM delivery) AS delivery,
        (SELECT COALESCE(MAX(seq), 0) FROM attempt) AS attempt,
        (SELECT COALESCE(MAX(seq), 0) FROM event) AS event,
+       (SELECT COALESCE(MAX(seq), 0) FROM refusal) AS refusal,
        pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS open_from,
        pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS open_to

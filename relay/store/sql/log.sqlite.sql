@@ -3,4 +3,5 @@
 SELECT (SELECT COALESCE(MAX(seq), 0) FROM delivery) AS delivery,
        (SELECT COALESCE(MAX(seq), 0) FROM attempt) AS attempt,
        (SELECT COALESCE(MAX(seq), 0) FROM event) AS event,
+       (SELECT COALESCE(MAX(seq), 0) FROM refusal) AS refusal,
        0 AS open_from, 0 AS open_to
