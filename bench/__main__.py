@@ -80,10 +80,10 @@ def _loaded(system: System, work: Work, folder: Path) -> Run:
     sink = Sink()
     try:
         with running(system, folder, sink_port=sink.port) as server:
-            send(WARM_UP, port=server.port, sink=sink)
+            send(WARM_UP, ports=[server.port], sink=sink)
             before = cpu_seconds(server.pid)
             with PeakMemory(server.pid) as memory:
-                timing = send(work, port=server.port, sink=sink)
+                timing = send(work, ports=[server.port], sink=sink)
             time.sleep(0.3)  # what is still written after the last arrival belongs to the work
             spent = cpu_seconds(server.pid) - before
     finally:

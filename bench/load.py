@@ -12,7 +12,9 @@ import shutil
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 
 from bench.works import Work
 
@@ -37,7 +39,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def wait_for_port(port: int, *, seconds: float = 15.0) -> None:
+def wait_for_port(port: int, *, seconds: float = 60.0) -> None:
     """Wait until something greets on the port.
 
     Raises:
@@ -102,42 +104,52 @@ class Timing:
     arrived: float
 
 
-def send(work: Work, *, port: int, sink: Sink, patience: float = 180.0) -> Timing:
-    """Send a work through the server on the port and wait until all of it has arrived.
+def send(work: Work, *, ports: Sequence[int], sink: Sink, patience: float = 180.0) -> Timing:
+    """Send a work through the server, in equal parts to each of its ports, and wait until all of it has arrived.
 
     Raises:
         BenchError: the server refused something, or not everything arrived in time.
     """
+    part = replace(work, sessions=work.sessions // len(ports), count=work.count // len(ports))
+    goal = sink.count() + part.count * len(ports)
+    start = time.monotonic()
+    with ExitStack() as stack:
+        sources = [stack.enter_context(_source(part, port)) for port in ports]
+        accepted = 0.0
+        while not accepted or sink.count() < goal:
+            if time.monotonic() - start > patience:
+                raise BenchError(f"{work.name}: {goal - sink.count()} of {work.count} had not arrived in time")
+            if not accepted:
+                accepted = _ended(sources, start)
+            else:
+                time.sleep(0.01)
+        for source in sources:
+            said = source.stderr.read() if source.stderr else ""
+            if source.returncode or said:
+                raise BenchError(f"{work.name}: smtp-source failed: {said or source.returncode}")
+    return Timing(accepted=accepted, arrived=time.monotonic() - start)
+
+
+@contextmanager
+def _source(work: Work, port: int) -> Iterator[subprocess.Popen[str]]:
     program = tool("smtp-source")
     if program is None:
         raise BenchError("smtp-source is missing (Debian package postfix)")
     command = [program, "-N", "-s", str(work.sessions), "-m", str(work.count), "-l", str(work.size_bytes)]
     command += ["-d"] if work.reuses_connections else []
     command += ["-M", "app.example", "-f", "desk@app.example", "-t", f"guest@{RECIPIENT_DOMAIN}", f"127.0.0.1:{port}"]
-    goal = sink.count() + work.count
-    start = time.monotonic()
-    accepted = 0.0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as source:
-        assert source.stderr is not None
         try:
-            while accepted == 0.0 or sink.count() < goal:
-                if time.monotonic() - start > patience:
-                    raise BenchError(f"{work.name}: {goal - sink.count()} of {work.count} had not arrived in time")
-                if accepted == 0.0:
-                    accepted = _ended(source, start)
-                else:
-                    time.sleep(0.01)
+            yield source
         finally:
             source.kill()
-        if source.returncode or (said := source.stderr.read()):
-            raise BenchError(f"{work.name}: smtp-source failed: {said or source.returncode}")
-    return Timing(accepted=accepted, arrived=time.monotonic() - start)
 
 
-def _ended(source: subprocess.Popen[str], start: float) -> float:
-    """Wait a moment for the sender; return the time it took once it has ended, else 0."""
+def _ended(sources: Sequence[subprocess.Popen[str]], start: float) -> float:
+    """Wait a moment for the senders; return the time they took once all have ended, else 0."""
     try:
-        source.wait(0.05)
+        for source in sources:
+            source.wait(0.05)
     except subprocess.TimeoutExpired:
         return 0.0
     return time.monotonic() - start

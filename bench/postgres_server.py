@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -56,9 +56,21 @@ def programs() -> Path:
 class PostgresServer:
     """One server; `url` and `socket_url` name its database `waybill`."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        parent: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
+        """`parent` is where its folder is made, in memory by default; `settings` stand instead of those for tests.
+
+        `host` is where it listens; on another address than loopback it trusts private networks, such as a test's own.
+        """
+        self.host = host
         self._bin = programs()
-        self.folder = Path(tempfile.mkdtemp(prefix="waybill-pg-", dir=_fast_folder()))
+        self._settings = _SETTINGS if settings is None else settings
+        self.folder = Path(tempfile.mkdtemp(prefix="waybill-pg-", dir=parent or _fast_folder()))
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._as_user: dict[str, Any] = {}
@@ -68,8 +80,13 @@ class PostgresServer:
             self._as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
     @property
+    def pid(self) -> int:
+        """The first process, from which all others descend; 0 while it is stopped."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
     def url(self) -> str:
-        return f"postgresql://waybill@127.0.0.1:{self.port}/waybill"
+        return f"postgresql://waybill@{self.host}:{self.port}/waybill"
 
     @property
     def socket_url(self) -> str:
@@ -80,6 +97,9 @@ class PostgresServer:
             self._run(
                 "initdb", "--no-sync", "--auth=trust", "--username=waybill", "--encoding=UTF8", "--locale=C.UTF-8"
             )
+            if self.host != "127.0.0.1":
+                with (self.folder / "data" / "pg_hba.conf").open("a") as rules:
+                    rules.write("host all all 10.0.0.0/8 trust\n")
             self.start()
             self.execute("CREATE DATABASE waybill", database="postgres")
             self.execute("CREATE EXTENSION pg_trgm")
@@ -99,8 +119,8 @@ class PostgresServer:
         Raises:
             NoPostgres: it does not.
         """
-        settings = [f"-c{key}={value}" for key, value in (_SETTINGS | {"fsync": fsync}).items()]
-        where = [f"-p{self.port}", "-clisten_addresses=127.0.0.1", f"-k{self.folder}"]
+        settings = [f"-c{key}={value}" for key, value in {**self._settings, "fsync": fsync}.items()]
+        where = [f"-p{self.port}", f"-clisten_addresses={self.host}", f"-k{self.folder}"]
         log = (self.folder / "log").open("ab")
         with log:
             self._process = subprocess.Popen(

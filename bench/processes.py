@@ -38,6 +38,31 @@ def cpu_seconds(root: int) -> float:
     return ticks / _TICK
 
 
+def cpu_by_name(root: int) -> dict[str, float]:
+    """Sum user and system time of the tree by what its processes call themselves; ended ones count for their parent."""
+    spent: dict[str, float] = {}
+    for pid in tree(root):
+        stat, name = _stat(pid), _name(pid)
+        if stat and name:
+            spent[name] = spent.get(name, 0.0) + sum(int(value) for value in stat[11:15]) / _TICK
+    return spent
+
+
+def _name(pid: int) -> str:
+    """Name a process: a Python program by its last word, a server of PostgreSQL by its role."""
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes().strip(b"\0").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    if line.startswith("postgres: "):
+        role = line.removeprefix("postgres: ").strip()
+        return "sessions" if role.startswith("waybill ") else role
+    first, *rest = line.split("\0")
+    if Path(first).name.startswith("python") and rest:
+        return rest[-1]
+    return Path(first).name
+
+
 def memory_bytes(root: int) -> int:
     """Sum the proportional set size of the tree: shared pages are divided among those who share them."""
     total = 0

@@ -27,10 +27,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 _WAYBILL = """\
 [node]
-hostname = "relay.bench.example"
+hostname = "{hostname}"
 data_dir = "data"
 [store]
-url = "sqlite:data/waybill.db"
+url = "{url}"
 [intake]
 workers = {workers}
 [[listener]]
@@ -118,6 +118,8 @@ class Waybill:
 
     workers: int = 1  #: intake processes
     name: str = "Waybill"
+    url: str = "sqlite:data/waybill.db"
+    hostname: str = "relay.bench.example"  #: nodes of one store differ in it
 
     def missing(self) -> str | None:
         return None
@@ -126,7 +128,13 @@ class Waybill:
         config = folder / "config.toml"
         config.write_text(
             _WAYBILL.format(
-                port=port, sink=sink_port, workers=self.workers, dashboard=free_port(), domain=RECIPIENT_DOMAIN
+                hostname=self.hostname,
+                url=self.url,
+                port=port,
+                sink=sink_port,
+                workers=self.workers,
+                dashboard=free_port(),
+                domain=RECIPIENT_DOMAIN,
             )
         )
         return _popen([sys.executable, "-m", "relay", "-c", str(config), "serve"], folder)

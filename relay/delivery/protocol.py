@@ -27,6 +27,8 @@ from aiosmtplib.errors import SMTPException, SMTPReadTimeoutError, SMTPServerDis
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
+from relay.dots import has_dot_line
+
 _MAX_REPLY_BYTES = 32 * 1024
 _BLOCK_BYTES = 64 * 1024
 
@@ -267,10 +269,9 @@ def wire_form(content: bytes) -> bytes:
     pairs = content.count(b"\r\n")
     if content.count(b"\n") != pairs or content.count(b"\r") != pairs:
         content = re.sub(rb"\r\n|\r|\n", b"\r\n", content)
-    if b"\r\n." in content:
+    if has_dot_line(content):
         content = content.replace(b"\r\n.", b"\r\n..")
-    if content.startswith(b"."):
-        content = b"." + content
+        content = b"." + content if content.startswith(b".") else content
     end = b".\r\n" if content.endswith(b"\r\n") or not content else b"\r\n.\r\n"
     return content + end
 

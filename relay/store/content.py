@@ -8,11 +8,13 @@ delivery of its message has ended, and then only for apps that ask for it; reten
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from relay.errors import StoreError
 from relay.model import DeliveryId, MessageId
-from relay.store.protocols import Tx
+from relay.store import rows
+from relay.store.protocols import Row, Tx
 
 _SMALL = 8 * 1024
 
@@ -38,7 +40,7 @@ def pack(content: bytes) -> Packed:
 
 def put(tx: Tx, content_id: str, packed: Packed) -> None:
     """Store a content under its message's id, or under the id of a resend that changed it."""
-    tx.run(
+    tx.later(
         "spool.put_content",
         {"id": content_id, "encoding": packed.encoding, "checksum": packed.checksum, "raw": packed.raw},
     )
@@ -52,18 +54,35 @@ def load(tx: Tx, message_id: MessageId, *, delivery_id: DeliveryId | None = None
     """
     row = tx.one("spool.content", {"id": delivery_id}) if delivery_id else None
     row = row or tx.one("spool.content", {"id": message_id})
-    if row is None:
-        return None
+    return None if row is None else unpack(row)
+
+
+def stored(tx: Tx, ids: Iterable[str]) -> dict[str, Row]:
+    """Read many contents in one look, each under its id and still as it is stored; `unpack` makes mail of it."""
+    return {row["id"]: row for row in tx.rows("spool.contents", {"ids": rows.ids_param(ids)})}
+
+
+def unpack(row: Row) -> bytes:
+    """Give the raw mail of a stored content.
+
+    Raises:
+        StoreError: what is stored is damaged; it must not be sent.
+    """
     try:
         content: bytes = zlib.decompress(row["raw"]) if row["encoding"] == "zlib" else bytes(row["raw"])
     except zlib.error as error:
-        raise StoreError(f"the stored content of {message_id} is damaged") from error
+        raise StoreError(f"the stored content of {row['id']} is damaged") from error
     if zlib.crc32(content) != row["checksum"]:
-        raise StoreError(f"the stored content of {message_id} is damaged")
+        raise StoreError(f"the stored content of {row['id']} is damaged")
     return content
+
+
+def is_kept(tx: Tx, message_id: MessageId) -> bool:
+    """Tell whether a message's content is there."""
+    return tx.one("spool.has_content", {"id": message_id}) is not None
 
 
 def drop_if_ended(tx: Tx, message_id: MessageId) -> int:
     """Drop the content when nothing of the message is open any more."""
-    tx.run("spool.lock_message", {"message_id": message_id})
+    tx.later("spool.lock_message", {"message_id": message_id})
     return tx.run("spool.drop_content", {"message_id": message_id})

@@ -11,7 +11,7 @@ from relay.store.protocols import Tx, Value
 
 def add(tx: Tx, event: Event) -> None:
     """Write one event."""
-    tx.run("events.insert", _params(event))
+    tx.later("events.insert", _params(event))
 
 
 def add_all(tx: Tx, events: Iterable[Event]) -> None:

@@ -16,18 +16,18 @@ After a DiskFault the writer connects and checks anew; a reader does by itself, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import count
-from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from relay.errors import StoreError
 from relay.store.postgres_connection import Connection, connect, translate
-from relay.store.postgres_sql import to_postgres
-from relay.store.protocols import DiskFault, Reader, Row, Value, Writer
+from relay.store.postgres_tx import PostgresTx
+from relay.store.postgres_wire import Call
+from relay.store.protocols import DiskFault, Reader, Writer
 
 __all__ = ["CHANNEL", "PostgresBackend"]
 
@@ -35,8 +35,11 @@ CHANNEL = "waybill"
 
 _LOOK_EVERY = 2.0  #: seconds after which `data_version` differs even without a notice
 
-#: The writer gives up what waits so long; its caller says 451 or tries again.
+#: The writer gives up what waits so long; its caller says 451 or tries again. Its statements look rows up by key: a
+#: plan from when a table was small, or from statistics that a burst of mail has outrun, must not read the whole of it.
 _WRITER_SESSION = """
+SET enable_seqscan = off;
+SET random_page_cost = 1.1;
 SET lock_timeout = '5s';
 SET statement_timeout = '30s';
 SET idle_in_transaction_session_timeout = '20s'
@@ -44,114 +47,67 @@ SET idle_in_transaction_session_timeout = '20s'
 
 _versions = count(1)  #: never the same twice, whichever connection says it
 
-#: Statements after which another node may have something to do.
-_NEWS = frozenset(
-    {
-        *("spool.insert_delivery", "spool.wake_site", "spool.release_owner", "spool.take_over", "spool.take_over_from"),
-        *("queue.flush", "queue.release", "pauses.insert", "pauses.free"),
-    }
-)
-
-
-def _bind(params: Mapping[str, Value] | None) -> dict[str, Any]:
-    """PostgreSQL's texts hold no NUL; what a hostile mail brings is kept as the sign for "unreadable"."""
-    if not params:
-        return {}
-    return {
-        key: value.replace("\x00", "\ufffd") if type(value) is str and "\x00" in value else value
-        for key, value in params.items()
-    }
-
-
-class PostgresTx:
-    """A Tx on one connection; the engine begins and ends the transaction around it."""
-
-    __slots__ = ("_connection", "_statements", "has_news")
-
-    def __init__(self, connection: Connection, statements: Mapping[str, str]) -> None:
-        self._connection = connection
-        self._statements = statements
-        self.has_news = False  #: something was made due that other nodes should know of
-
-    @property
-    def dialect(self) -> str:
-        return "postgres"
-
-    def run(self, statement: str, params: Mapping[str, Value] | None = None, /) -> int:
-        count = self._execute(self._statements[statement], params or {}).rowcount
-        self._note(statement, count)
-        return count
-
-    def many(self, statement: str, params: Iterable[Mapping[str, Value]], /) -> None:
-        try:
-            with self._connection.cursor() as cursor:
-                cursor.executemany(to_postgres(self._statements[statement]), [_bind(each) for each in params])
-                self._note(statement, cursor.rowcount)
-        except psycopg.Error as error:
-            raise translate(error) from error
-
-    def rows(self, statement: str, params: Mapping[str, Value] | None = None, /) -> list[Row]:
-        found = self.compose(self._statements[statement], params or {})
-        self._note(statement, len(found))
-        return found
-
-    def one(self, statement: str, params: Mapping[str, Value] | None = None, /) -> Row | None:
-        found = self.rows(statement, params)
-        return found[0] if found else None
-
-    def compose(self, sql: str, params: Mapping[str, Value], /) -> list[Row]:
-        cursor = self._execute(sql, params)
-        return list(cursor.fetchall()) if cursor.description else []
-
-    def _execute(self, sql: str, params: Mapping[str, Value]) -> psycopg.Cursor[dict[str, Any]]:
-        try:
-            return self._connection.execute(to_postgres(sql), _bind(params), binary=True)
-        except psycopg.Error as error:
-            raise translate(error) from error
-
-    def _note(self, statement: str, count: int) -> None:
-        if count > 0 and statement in _NEWS:
-            self.has_news = True
-
 
 class PostgresWriter:
-    """The connection that writes. Control statements wait for the next one that must go anyway: one way less each."""
+    """The connection that writes. Its control statements wait for the next one whose answer is needed."""
 
     def __init__(self, connection: Connection, statements: Mapping[str, str]) -> None:
         self._connection = connection
-        self._waiting: list[str] = []
-        self.tx = PostgresTx(connection, statements)
+        self._savepoint = _control("SAVEPOINT unit")
+        self.tx = PostgresTx(connection, statements, is_writing=True)
 
     def begin(self) -> None:
         # The number of the transaction is fixed before any seq is drawn: log.py tells by it what may still come.
-        self._waiting = ["BEGIN", "SELECT pg_current_xact_id()"]
+        self.tx.waiting = [_control("BEGIN"), _control("SELECT pg_current_xact_id()")]
         self.tx.has_news = False
 
     def enter(self) -> None:
-        self._command("SAVEPOINT unit")
+        self._savepoint = _control("SAVEPOINT unit")
+        self.tx.waiting.append(self._savepoint)
 
     def leave(self) -> None:
-        if self._connection.info.transaction_status is not TransactionStatus.INTRANS:
+        if self.tx.waiting and self.tx.waiting[-1] is not self._savepoint:
+            self.tx.flush()  # so that what fails does so inside its unit
+        if not self._is_sound:
             raise StoreError("a unit hid a failure of the store")
-        self._waiting.append("RELEASE unit")
+        self.tx.waiting.append(_control("RELEASE unit"))
 
     def undo(self) -> None:
-        self._command("ROLLBACK TO unit", "RELEASE unit")
+        for at, each in enumerate(self.tx.waiting):
+            if each is self._savepoint:  # the server never heard of the unit
+                del self.tx.waiting[at:]
+                return
+        self.tx.waiting = [_control("ROLLBACK TO unit"), _control("RELEASE unit")]
+        self.tx.flush()
 
     @property
     def is_open(self) -> bool:
         """False when the connection is lost, or the server ended the transaction."""
-        return self._connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+        return self._is_sound or self._status is TransactionStatus.INERROR
+
+    @property
+    def _is_sound(self) -> bool:
+        """True as well while BEGIN itself is still waiting."""
+        is_begun = not (self.tx.waiting and self.tx.waiting[0].sql == "BEGIN")
+        return self._status is (TransactionStatus.INTRANS if is_begun else TransactionStatus.IDLE)
+
+    @property
+    def _status(self) -> TransactionStatus:
+        return TransactionStatus(self._connection.info.transaction_status)
 
     def commit(self) -> None:
-        notice = [f"NOTIFY {CHANNEL}"] if self.tx.has_news else []
-        if self._command(*notice, "COMMIT") != "COMMIT":  # the server answers ROLLBACK when something had failed
+        if self.tx.has_news:
+            self.tx.waiting.append(_control(f"NOTIFY {CHANNEL}"))
+        self.tx.waiting.append(_control("COMMIT"))
+        answer = self.tx.flush()
+        # The server answers ROLLBACK when something had failed.
+        if answer is None or answer.word != "COMMIT":
             raise StoreError("the transaction was not committed")
 
     def rollback(self) -> None:
-        self._waiting = []
+        self.tx.waiting = []
         with suppress(psycopg.Error):
-            if self._connection.info.transaction_status is not TransactionStatus.IDLE:
+            if self._status is not TransactionStatus.IDLE:
                 self._connection.execute("ROLLBACK")
 
     def after_commit(self) -> None:
@@ -159,22 +115,16 @@ class PostgresWriter:
 
     def rest(self) -> None:
         """Notice a server that went away before mail depends on it."""
-        self._command("SELECT 1")
-
-    def _command(self, *commands: str) -> str:
-        """Run control statements, with those that waited; return what the last one said."""
-        script, self._waiting = "; ".join((*self._waiting, *commands)), []
-        try:
-            cursor = self._connection.execute(script)
-            while cursor.nextset():
-                pass
-        except psycopg.Error as error:
-            raise translate(error) from error
-        return cursor.statusmessage or ""
+        self.tx.waiting = [_control("SELECT 1")]
+        self.tx.flush()
 
     def close(self) -> None:
         with suppress(psycopg.Error):
             self._connection.close()
+
+
+def _control(sql: str) -> Call:
+    return Call(sql, name=sql)
 
 
 class PostgresReader:

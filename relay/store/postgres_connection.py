@@ -33,6 +33,8 @@ _CONNECTING: dict[str, str | int] = {
     "target_session_attrs": "read-write",
     "application_name": "waybill",
 }
+#: The server's side as well: keepalives are not sent while an answer or a notice is unacknowledged, and the session of
+#: a machine that was cut off would hold its rows for a quarter of an hour.
 _SESSION = """
 SET TimeZone = 'UTC';
 SET client_encoding = 'UTF8';
@@ -40,6 +42,7 @@ SET standard_conforming_strings = on;
 SET tcp_keepalives_idle = 10;
 SET tcp_keepalives_interval = 5;
 SET tcp_keepalives_count = 3;
+SET tcp_user_timeout = '20s';
 SET idle_in_transaction_session_timeout = '60s'
 """
 

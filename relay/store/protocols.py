@@ -38,8 +38,16 @@ class Tx(Protocol):
     def run(self, statement: str, params: Mapping[str, Value] | None = None, /) -> int:
         """Run a named statement that changes rows; return how many it changed."""
 
+    def later(
+        self, statement: str, params: Mapping[str, Value] | None = None, /, *, changes: int | None = None
+    ) -> None:
+        """Run a named statement whose result the unit does not need; `changes` rows, or the unit fails.
+
+        A backend may keep it until the next statement, or the end of the unit; what it raises it raises then.
+        """
+
     def many(self, statement: str, params: Iterable[Mapping[str, Value]], /) -> None:
-        """Run a named statement once for each set of parameters."""
+        """Run a named statement once for each set of parameters; may be kept as by `later`."""
 
     def rows(self, statement: str, params: Mapping[str, Value] | None = None, /) -> list[Row]:
         """Run a named statement that returns rows."""
@@ -94,7 +102,11 @@ class Writer(Protocol):
         """Set the savepoint of one unit."""
 
     def leave(self) -> None:
-        """Keep what the unit did."""
+        """Keep what the unit did, once all of it is done.
+
+        Raises:
+            StoreError: something the unit asked for failed; `undo` takes all of it back.
+        """
 
     def undo(self) -> None:
         """Take back what the unit did."""

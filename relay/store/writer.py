@@ -252,15 +252,15 @@ def _run_unit(writer: Writer, ticket: Ticket) -> None:
     writer.enter()
     try:
         ticket.value = ticket.unit(writer.tx)
+        writer.leave()
     except BaseException as error:
         if not writer.is_open:
             if isinstance(error, StoreError):
                 raise
             raise StoreError("the transaction ended early") from error
         writer.undo()
+        ticket.value = None
         ticket.error = error  # handed to the caller, not swallowed
-    else:
-        writer.leave()
 
 
 def _fail(group: list[Ticket], error: StoreError) -> None:

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -13,11 +14,12 @@ import pytest
 
 from bench.postgres_server import PostgresServer
 from relay.errors import StoreError
-from relay.store import log, migrations, open_store, spool
+from relay.store import log, migrations, open_store, refusals, spool
 from relay.store.engine import EngineStore
 from relay.store.protocols import DiskFault, Tx
 from relay.store.verify import verify
 from tests.store.making import accept, claim, disposition, submission
+from tests.store.test_blocks import REFUSAL
 
 
 @pytest.fixture
@@ -107,7 +109,8 @@ def test_following_leaves_nothing_out_that_commits_late_under_a_lower_number(
     at_work, hold = threading.Event(), threading.Event()
 
     def late(tx: Tx) -> None:
-        spool.accept(tx, submission("late@example.com"))
+        message = spool.accept(tx, submission("late@example.com"))
+        tx.one("spool.message", {"id": message.id})  # the numbers are drawn by now, not at the end of the unit
         at_work.set()
         hold.wait()
 
@@ -130,6 +133,36 @@ def test_following_leaves_nothing_out_that_commits_late_under_a_lower_number(
     while quick.write_now(log.index_pending):
         continue
     assert quick.read_now(lambda tx: len(log.search(tx, log.Query(words=("late@",))))) == 1
+
+
+def test_following_refusals_leaves_none_out_that_commits_late_under_a_lower_number(
+    open_one: Callable[[], EngineStore],
+) -> None:
+    slow, quick = open_one(), open_one()
+    seen = quick.read_now(log.position)
+    at_work, hold = threading.Event(), threading.Event()
+
+    def late(tx: Tx) -> None:
+        refusals.add(tx, replace(REFUSAL, rcpt_to="late@example.com"))
+        at_work.set()
+        hold.wait()
+
+    thread = threading.Thread(target=lambda: slow.write_now(late))
+    thread.start()
+    at_work.wait()
+    quick.write_now(lambda tx: refusals.add(tx, replace(REFUSAL, rcpt_to="early@example.com")))
+    got: list[str | None] = []
+    for turn in range(4):
+        here = quick.read_now(lambda tx, seen=seen: log.reach(tx, seen))  # type: ignore[misc]
+        after, up_to = seen.refusal, here.refusal
+        news = quick.read_now(lambda tx, a=after, b=up_to: refusals.search(tx, after=a, up_to=b))  # type: ignore[misc]
+        got += [row.refusal.rcpt_to for row in reversed(news)]
+        seen = here
+        if turn == 0:
+            assert got == [], "what is older may still come"
+            hold.set()
+            thread.join()
+    assert got == ["late@example.com", "early@example.com"]
 
 
 def test_a_result_whose_commit_was_answered_by_silence_is_recorded_once(store: EngineStore) -> None:

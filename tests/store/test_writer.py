@@ -233,6 +233,9 @@ class FakeTx:
     def run(self, statement: str, params: Any = None, /) -> int:
         raise NotImplementedError
 
+    def later(self, statement: str, params: Any = None, /, *, changes: int | None = None) -> None:
+        raise NotImplementedError
+
     def many(self, statement: str, params: Any, /) -> None:
         raise NotImplementedError
 

@@ -219,6 +219,37 @@ def test_nothing_to_find_gives_nothing() -> None:
     assert _find(b"Subject: hello\r\n\r\nworld\r\n").references == ()
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("text/plain", "Your booking BK-12345 is confirmed.\r\n"),
+        ("text/html", "<p>Your booking <b>BK-12345</b>\r\n"),
+        ("text/html", '<a href="https://example.com/?b=BK%2D12345">see</a>\r\n'),
+        ("text/html", '<b itemscope><i itemprop="reservationNumber">R-77</i></b>\r\n'),
+        ("text/html", '<script type="application/ld+json">{"reservationNumber": "R-77"}</script>\r\n'),
+        ("text/calendar", "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:u1@example.com\r\nDTSTART:20260301T120000Z\r\n"),
+        ("text/plain", "Nothing here.\r\n"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["7bit", "base64"])
+def test_beside_a_large_attachment_the_same_is_found(kind: str, text: str, encoding: str) -> None:
+    body = text.encode() if encoding == "7bit" else base64.encodebytes(text.encode()).replace(b"\n", b"\r\n")
+
+    def mail(attached: bytes) -> bytes:
+        return (
+            b"Subject: hello\r\nContent-Type: multipart/mixed; boundary=xx\r\n\r\n--xx\r\n"
+            + f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode()
+            + body
+            + b"\r\n--xx\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+            + attached
+            + b"--xx--\r\n"
+        )
+
+    small, large = _find(mail(b"QUJD\r\n"), "BK-#####"), _find(mail((b"QUJD" * 18 + b"\r\n") * 2000), "BK-#####")
+    assert large == small
+    assert bool(small.references) == ("Nothing" not in text)
+
+
 def test_broken_expression_is_told_at_once() -> None:
     with pytest.raises(re.error):
         compile_pattern("re:(")

@@ -1,15 +1,3 @@
--- subject --
--- All that deciding about one delivery needs, in one look.
-SELECT d.status, d.lease_owner, d.address, d.address_key, d.domain, d.name, d.message_id,
-       m.app, m.store_content, m.phone, m.customer,
-       a.address AS known, a.error_count, a.last_delivered_at, a.name AS known_name, a.phone AS known_phone,
-       a.customer AS known_customer, o.last_delivered_at AS domain_delivered_at
-FROM delivery d
-JOIN message m ON m.id = d.message_id
-LEFT JOIN address a ON a.address = d.address_key
-LEFT JOIN domain o ON o.domain = d.domain
-WHERE d.id = :id
-
 -- has_attempt --
 -- Whether this very try is recorded.
 SELECT 1 AS yes FROM attempt
@@ -33,10 +21,6 @@ UPDATE delivery SET
   code = :code, enhanced = :enhanced, reply = :reply, mx = COALESCE(:mx, mx), delivered_at = COALESCE(:delivered_at, delivered_at),
   ended_at = :ended_at, is_unknown = CASE WHEN :is_unknown = 1 THEN 1 ELSE is_unknown END
 WHERE id = :id AND status = :old_status
-
--- is_only_recipient --
--- Whether a message went to one recipient, so that its customer and phone are that recipient's.
-SELECT COUNT(*) AS recipients FROM (SELECT 1 FROM delivery WHERE message_id = :message_id LIMIT 2) AS few
 
 -- save_address --
 -- What is known about an address after a delivery ended or was tried; the counter only grows here.

@@ -22,17 +22,26 @@ RETURNING *
 -- Lease the due deliveries that share message and domain with one just claimed (:ids), so that they go together.
 UPDATE delivery SET lease_owner = :owner, next_at = :until
 WHERE lease_owner IS NULL AND seq = ANY (ARRAY(
-  SELECT sibling.seq FROM json_array_elements_text(:ids::json) AS claimed (value)
-  JOIN delivery AS own ON own.id = claimed.value
-  JOIN delivery AS sibling ON sibling.message_id = own.message_id AND sibling.domain = own.domain
-  WHERE sibling.lease_owner IS NULL AND sibling.held IS NULL AND sibling.next_at <= :now
+  -- By the messages, whatever the planner believes: a join may walk through all that waits, for each claimed row.
+  SELECT sibling.seq FROM delivery AS sibling
+  WHERE sibling.message_id = ANY (ARRAY(
+    SELECT message_id FROM delivery WHERE id = ANY (ARRAY(SELECT json_array_elements_text(:ids::json)))
+  ))
+    AND sibling.lease_owner IS NULL AND sibling.held IS NULL AND sibling.next_at <= :now
+    AND (sibling.message_id, sibling.domain) IN (
+      SELECT message_id, domain FROM delivery WHERE id = ANY (ARRAY(SELECT json_array_elements_text(:ids::json)))
+    )
   LIMIT 100 FOR UPDATE OF sibling SKIP LOCKED
 ))
 RETURNING *
 
 -- messages --
 -- The messages of a JSON list of ids.
-SELECT message.* FROM json_array_elements_text(:ids::json) AS wanted (value) JOIN message ON message.id = wanted.value
+SELECT * FROM message WHERE id = ANY (ARRAY(SELECT json_array_elements_text(:ids::json)))
+
+-- contents --
+-- The raw mails of a JSON list of ids.
+SELECT id, encoding, checksum, raw FROM content WHERE id = ANY (ARRAY(SELECT json_array_elements_text(:ids::json)))
 
 -- renew --
 -- Keep leases; those that are not returned are no longer ours.

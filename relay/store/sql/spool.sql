@@ -27,11 +27,14 @@ INSERT INTO delivery (
 INSERT INTO reference (message_id, kind, value, value_key, source, rule, confidence)
 VALUES (:message_id, :kind, :value, :value_key, :source, :rule, :confidence)
 
--- earlier_submission --
--- The first message of the app with the same Message-ID, not older than :since.
-SELECT id FROM message
-WHERE message_id = :message_id AND message_id <> '' AND app = :app AND accepted_at >= :since
-ORDER BY seq LIMIT 1
+-- before_accept --
+-- In one look: the first message of the app with the same Message-ID, not older than :since; whether any address is
+-- redirected.
+SELECT
+  (SELECT id FROM message
+   WHERE message_id = :message_id AND message_id <> '' AND app = :app AND accepted_at >= :since
+   ORDER BY seq LIMIT 1) AS earlier,
+  EXISTS (SELECT 1 FROM redirect WHERE ended_at IS NULL AND (until_at IS NULL OR until_at > :now)) AS has_redirects
 
 -- message --
 -- One message by its id.
@@ -51,14 +54,14 @@ INSERT INTO content (id, encoding, checksum, raw) VALUES (:id, :encoding, :check
 
 -- content --
 -- A raw mail.
-SELECT encoding, checksum, raw FROM content WHERE id = :id
+SELECT id, encoding, checksum, raw FROM content WHERE id = :id
 
 -- has_content --
 -- Whether a raw mail is kept.
 SELECT 1 AS yes FROM content WHERE id = :id
 
 -- lock_message --
--- Let two who end deliveries of one message do so one after the other, where several may write at once.
+-- Let two who end or add deliveries of one message do so one after the other, where several may write at once.
 UPDATE message SET store_content = store_content WHERE id = :message_id
 
 -- drop_content --

@@ -35,6 +35,10 @@ RETURNING *
 -- The messages of a JSON list of ids.
 SELECT message.* FROM json_each(:ids) AS wanted JOIN message ON message.id = wanted.value
 
+-- contents --
+-- The raw mails of a JSON list of ids.
+SELECT id, encoding, checksum, raw FROM content WHERE id IN (SELECT value FROM json_each(:ids))
+
 -- renew --
 -- Keep leases; those that are not returned are no longer ours.
 UPDATE delivery SET next_at = :until
