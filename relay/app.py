@@ -24,12 +24,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from relay import __version__, logs, systemd
+from relay.clock import StoreClock
 from relay.settings import Config
 from relay.store import exclusive, folder_of, is_shared, open_store
 from relay.store.engine import EngineStore
+from relay.store.locks import make_folder
 from relay.store.nodes import Member
 
 if TYPE_CHECKING:
+    from relay.delivery.resolver import Resolver
+    from relay.delivery.sts import StsPolicies
+    from relay.delivery.tls import TlsContexts
     from relay.housekeeping import Chore
     from relay.intake.returns import Returns
     from relay.verp import ReturnPaths
@@ -60,6 +65,7 @@ def run_delivery(config: Config) -> int:
         StoreLocked: another delivery process works on this SQLite store.
     """
     if is_shared(config.store.url):
+        make_folder(config.data_dir)  # for the socket that intake nudges; with SQLite the lock makes it
         return _run(config, "delivery", [delivery])
     with exclusive(config.data_dir, "deliver"):
         return _run(config, "delivery", [delivery])
@@ -133,17 +139,19 @@ async def intake(config: Config, store: EngineStore, tasks: asyncio.TaskGroup) -
     acceptor = StoreAcceptor(store, accept=spool.accept, refuse=refusals.add_all, wake=waker.wake)
     folder = folder_of(config.store.url, config.base_dir)
     named = config.model_copy(update={"node": config.node.model_copy(update={"hostname": _hostname(config)})})
+    clock = StoreClock(_utc_now)
     reception = Reception(
         named,
         acceptor,
         hashes=load_hashes(config),
+        now=clock,
         free_space=FreeSpace(folder),
         returns=await _returns(named, store, wake=waker.wake),
     )
     listeners = await serve_listeners(reception, _sockets(config))
     refusing = tasks.create_task(acceptor.run())
     present = (
-        tasks.create_task(keep_present(store, _member(config, "intake"), clock=_utc_now))
+        tasks.create_task(keep_present(store, _member(config, "intake"), clock=clock))
         if is_shared(config.store.url)
         else None
     )
@@ -172,11 +180,13 @@ async def _return_paths(config: Config, store: EngineStore) -> ReturnPaths | Non
 
 async def _returns(config: Config, store: EngineStore, *, wake: Callable[[], None]) -> Returns | None:
     """Give what takes returned mail; None when the configuration wants none."""
+    paths = await _return_paths(config, store)
+    if paths is None:
+        return None
     from relay.classify.report import read_report
     from relay.intake.returns import StoreReturns
 
-    paths = await _return_paths(config, store)
-    return StoreReturns(store, config, paths=paths, read=read_report, wake=wake) if paths is not None else None
+    return StoreReturns(store, config, paths=paths, read=read_report, wake=wake)
 
 
 def _member(config: Config, role: str, *, sources: Sequence[str] = ()) -> Member:
@@ -209,12 +219,16 @@ async def delivery(config: Config, store: EngineStore, tasks: asyncio.TaskGroup)
     from relay.classify import classify
     from relay.config import read_secret
     from relay.delivery.connector import SmtpConnector
+    from relay.delivery.dkim_keys import load_keys, signer, unchanged
     from relay.delivery.mx import MxRouter
     from relay.delivery.own_addresses import OwnAddresses, tell_sources
+    from relay.delivery.protection import Protections
     from relay.delivery.resolver import Resolver
     from relay.delivery.return_path import as_given
     from relay.delivery.scheduler import Scheduler
+    from relay.delivery.steering import Detours, Steering
     from relay.delivery.tls import TlsContexts
+    from relay.dsn_sending import Teller, Telling
     from relay.housekeeping import Housekeeper
     from relay.wake import WakeListener
 
@@ -224,7 +238,10 @@ async def delivery(config: Config, store: EngineStore, tasks: asyncio.TaskGroup)
         timeout=config.dns.timeout.total_seconds(),
         lifetime=config.dns.lifetime.total_seconds(),
         clock=clock,
+        trusted=config.dns.trusted,
     )
+    contexts = TlsContexts.build(ca_file=config.path(config.tls.ca_file) if config.tls.ca_file else None)
+    policies = _sts_policies(config, store, resolver, contexts) if config.tls.mta_sts else None
     own_addresses = OwnAddresses(clock=clock)
     member = _member(config, "delivery", sources=tell_sources(config.delivery.source_addresses, own_addresses))
     router = MxRouter(
@@ -233,42 +250,51 @@ async def delivery(config: Config, store: EngineStore, tasks: asyncio.TaskGroup)
         read_secret=partial(read_secret, config),
         rng=random.Random(),
         has_address=own_addresses.has,
+        protections=Protections(config.tls, resolver=resolver, policies=policies),
     )
     connector = SmtpConnector(
         config,
-        contexts=TlsContexts.build(),
+        contexts=contexts,
         own_addresses=own_addresses,
         now=_utc_now,
         clock=clock,
     )
     paths = await _return_paths(config, store)
+    keys = load_keys(config)
+    steering = Steering()
     scheduler = Scheduler(
         store,
-        router,
+        Detours(router, steering, clock=_utc_now),
         connector=connector,
         classify=classify,
         config=config,
         clock=_utc_now,
         random=random.random,
+        steering=steering,
         owner=member.owner,
         is_alone=not is_shared(config.store.url),
         member=member if is_shared(config.store.url) else None,
         return_path=paths.of if paths is not None else as_given,
+        prepare=signer(keys) if keys else unchanged,
     )
     listener = WakeListener(config.data_dir, scheduler.wake)
     listener.start(asyncio.get_running_loop())
     running = tasks.create_task(scheduler.run())
     indexing = tasks.create_task(_index(store, lambda: scheduler.in_memory > 0))
+    telling = tasks.create_task(Telling(store, Teller.of(config, hostname=_hostname(config)), clock=_utc_now).run())
     keeping_house = tasks.create_task(
-        Housekeeper(store, _chores(config, store), owner=member.owner, clock=_utc_now).run()
+        Housekeeper(store, _chores(config, store, resolver, policies), owner=member.owner, clock=_utc_now).run()
     )
     try:
         yield
     finally:
         indexing.cancel()
+        telling.cancel()
         keeping_house.cancel()
         await scheduler.stop(_GRACE)
         await running
+        if policies is not None:
+            await policies.close()
         await resolver.close()
         listener.close()
 
@@ -290,10 +316,28 @@ async def _index(store: EngineStore, is_busy: Callable[[], bool]) -> None:
             await asyncio.sleep(_INDEX_BUSY_SECONDS if is_busy() else _INDEX_IDLE_SECONDS)
 
 
-def _chores(config: Config, store: EngineStore) -> list[Chore]:
+def _sts_policies(config: Config, store: EngineStore, resolver: Resolver, contexts: TlsContexts) -> StsPolicies:
+    """What finds the MTA-STS policies of recipients' domains."""
+    from relay.delivery.guard import is_private
+    from relay.delivery.sts import StsPolicies
+    from relay.delivery.sts_fetch import PolicyFetcher, finder
+
+    fetcher = PolicyFetcher(
+        finder(resolver),
+        may_connect=lambda ip: config.delivery.allow_private_addresses or not is_private(ip),
+        context=contexts.checked,
+    )
+    return StsPolicies(resolver, fetcher, store=store, clock=_utc_now)
+
+
+def _chores(config: Config, store: EngineStore, resolver: Resolver, policies: StsPolicies | None) -> list[Chore]:
     """What the delivery process does from time to time."""
+    from relay.deadline_watch import DeadlineWatch
+    from relay.delivery.mail_service import takes_mail
     from relay.housekeeping import Chore
+    from relay.incident_watch import IncidentWatch
     from relay.pruning import prune
+    from relay.suggesting import suggest_missing
     from relay.watching import RateWatch
 
     async def forget(now: datetime) -> None:
@@ -301,7 +345,19 @@ def _chores(config: Config, store: EngineStore) -> list[Chore]:
         if done.contents or done.messages:
             log.info("event=pruned contents=%d messages=%d", done.contents, done.messages)
 
+    async def suggest(now: datetime) -> None:
+        await suggest_missing(store, partial(takes_mail, resolver), now=now)
+
+    refreshing = [Chore(name="MTA-STS policies", every=timedelta(minutes=10), run=policies.refresh)] if policies else []
     return [
+        *refreshing,
+        Chore(name="suggestions", every=timedelta(seconds=20), run=suggest),
+        Chore(
+            name="deadlines",
+            every=timedelta(seconds=20),
+            run=DeadlineWatch(store, notice=config.delivery.deadline_notice).look,
+        ),
+        Chore(name="incidents", every=timedelta(seconds=20), run=IncidentWatch(store).look),
         Chore(name="delivery rate", every=timedelta(minutes=10), run=RateWatch(store).look),
         Chore(name="pruning", every=timedelta(hours=1), run=forget),
     ]

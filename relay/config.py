@@ -174,6 +174,7 @@ def secret_files(config: Config) -> list[tuple[str, Path]]:
     found = [(f"app.{n}.password_file", app.password_file) for n, app in enumerate(config.app, 1)]
     found += [(f"route.{n}.password_file", route.password_file) for n, route in enumerate(config.route, 1)]
     found += [(f"listener.{n}.key_file", listener.key_file) for n, listener in enumerate(config.listener, 1)]
+    found += [(f"dkim.{n}.key_file", key.key_file) for n, key in enumerate(config.dkim, 1)]
     found.append(("delivery.smarthost_password_file", config.delivery.smarthost_password_file))
     return [(key, path) for key, path in found if path is not None]
 
@@ -209,6 +210,11 @@ def warnings(config: Config) -> list[str]:
                 f'listener.{number}.bare_newline: with "legacy" a stranger\'s mail can smuggle in a second one; '
                 f"{listener.address} should be a private address"
             )
+    if config.returned.domain is not None and all(one.kind != "returned" for one in config.listener):
+        found.append(
+            f'returned.domain: no [[listener]] here has kind = "returned", so that what comes back to '
+            f"{config.returned.domain} must be taken in by another node"
+        )
     if "." not in config.node.hostname:
         found.append(
             f'node.hostname: "{config.node.hostname}" is no full name such as relay.example.com; '

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address
 
+from relay.address import address_key, domain_of
 from relay.config_faults import Fault
 from relay.intake.policy import find_ties
 from relay.settings import App, Config, HostPort, Listener, Network, is_private_host
@@ -26,6 +27,7 @@ def cross_check(config: Config) -> list[Fault]:
         *_address_faults(config),
         *_app_faults(config),
         *_proxy_faults(config),
+        *_returned_faults(config),
         *_delivery_faults(config),
         *_route_faults(config),
         *(((("app",), tie)) for tie in find_ties(config)),
@@ -92,7 +94,8 @@ def _pattern_faults(app: App, index: int) -> Iterator[Fault]:
 
 
 def _listeners_of(app: App, listeners: list[Listener]) -> list[Listener]:
-    return [one for one in listeners if not app.listeners or one.address in app.listeners]
+    taking = [one for one in listeners if one.kind == "submission"]  # at the others nobody sends
+    return [one for one in taking if not app.listeners or one.address in app.listeners]
 
 
 def _open_relay_faults(app: App, index: int, listeners: list[Listener]) -> Iterator[Fault]:
@@ -112,6 +115,27 @@ def _proxy_faults(config: Config) -> Iterator[Fault]:
             yield path, f"with {everything} anybody can claim to be any client; name your load balancers"
 
 
+def _returned_faults(config: Config) -> Iterator[Fault]:
+    returned = config.returned
+    for index, listener in enumerate(config.listener):
+        if listener.kind == "returned" and returned.domain is None:
+            yield ("listener", index, "kind"), 'kind = "returned" needs returned.domain'
+    for index, app in enumerate(config.app):
+        if app.name == "returned":
+            yield ("app", index, "name"), '"returned" is what returned mail is called; take another name'
+        for number, address in enumerate(app.listeners):
+            if any(one.kind == "returned" and one.address == address for one in config.listener):
+                yield ("app", index, "listeners", number), f"{address} takes returned mail only"
+    if returned.domain is None:
+        for key in ("complaints", "forward"):
+            if getattr(returned, key):
+                yield ("returned", key), f"{key} needs returned.domain"
+    elif returned.forward is not None:
+        ours = {address_key(address) for address in returned.complaints}
+        if domain_of(returned.forward) == returned.domain or address_key(returned.forward) in ours:
+            yield ("returned", "forward"), "that would come back here; write the mailbox of a person"
+
+
 def _everything(networks: list[Network]) -> list[Network]:
     """Give 0.0.0.0/0 or ::/0 where the networks cover all addresses, also in pieces."""
     v4 = [network for network in networks if isinstance(network, IPv4Network)]
@@ -129,10 +153,20 @@ def _delivery_faults(config: Config) -> Iterator[Fault]:
             ip_address(source.address)
         except ValueError:
             yield ("delivery", "source_addresses", index, "address"), f'"{source.address}" is no IP address'
+    yield from _app_source_faults(config)
     if delivery.smarthost_username and delivery.smarthost_password_file is None:
         yield ("delivery", "smarthost_username"), "smarthost_username needs smarthost_password_file"
     if delivery.smarthost_username and delivery.smarthost and delivery.smarthost_tls in ("none", "may"):
         yield from _clear_password_faults(("delivery", "smarthost_tls"), delivery.smarthost.host)
+
+
+def _app_source_faults(config: Config) -> Iterator[Fault]:
+    known = {source.address for source in config.delivery.source_addresses}
+    for index, app in enumerate(config.app):
+        for number, address in enumerate(app.source_addresses):
+            if address not in known:
+                path: Location = ("app", index, "source_addresses", number)
+                yield path, f'"{address}" is not among delivery.source_addresses'
 
 
 def _route_faults(config: Config) -> Iterator[Fault]:

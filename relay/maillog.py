@@ -12,9 +12,13 @@ import logging
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from relay.model import Attempt, Claimed, Disposition, Message, Refusal, Reply
 from relay.status import Status
+
+if TYPE_CHECKING:
+    from relay.store.reports import ReturnedMail, Taken
 
 logger = logging.getLogger("waybill.mail")
 
@@ -193,3 +197,20 @@ def _address(address: str) -> str:
     if _ADDRESS_SAFE.fullmatch(address):
         return f"<{address}>"
     return quoted(f"<{address}>")
+
+
+def returned(mail: ReturnedMail, taken: Taken) -> None:
+    """Log that something came back, and what it did."""
+    report = mail.report
+    parts = [f"returned id={mail.id} kind={report.kind.value}"]
+    if taken.delivery_id is not None:
+        parts.append(f"delivery={taken.delivery_id} to={_address(taken.address)} found={taken.found_by}")
+    if taken.status is not None:
+        parts.append(f"status={taken.status}")
+    if taken.category is not None:
+        parts.append(f"category={taken.category}")
+    if not taken.is_new:
+        parts.append("known=yes")
+    if not taken.is_read:
+        parts.append("read=no")
+    logger.info(" ".join(parts))

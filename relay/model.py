@@ -8,9 +8,10 @@ All times are aware UTC datetimes, all sizes are bytes. No I/O here.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
@@ -24,22 +25,37 @@ _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 _SHIFTS = range(120, -1, -10)
 _last_id = 0
 _random_bytes = b""
+_making_id = threading.Lock()
 
 
 def new_id() -> str:
     """Make a time-ordered id of 26 characters: 48 bits of milliseconds, 80 random bits (ULID layout).
 
-    Ids made by one process never run backwards: within one millisecond the random part counts upward.
+    Ids made by one process never run backwards: within one millisecond the random part counts upward. Any thread may
+    call it.
     """
     global _last_id, _random_bytes
-    if len(_random_bytes) < 10:
-        _random_bytes = os.urandom(2560)  # for 256 ids, so that not each one asks the kernel
-    random, _random_bytes = _random_bytes[:10], _random_bytes[10:]
-    value = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(random, "big")
-    if value <= _last_id:
-        value = _last_id + 1
-    _last_id = value
+    with _making_id:
+        if len(_random_bytes) < 10:
+            _random_bytes = os.urandom(2560)  # for 256 ids, so that not each one asks the kernel
+        random, _random_bytes = _random_bytes[:10], _random_bytes[10:]
+        value = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(random, "big")
+        if value <= _last_id:
+            value = _last_id + 1
+        _last_id = value
     return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
+
+
+def time_of(identity: str) -> datetime:
+    """Tell when an id was made, to the millisecond.
+
+    Raises:
+        ValueError: it is no id of ours.
+    """
+    value = 0
+    for letter in identity[:10]:
+        value = value * 32 + _ALPHABET.index(letter)
+    return datetime.fromtimestamp(value / 1000, UTC)
 
 
 #: Why mail of an app with mode = "hold" is held; other reasons are what a person wrote, or a pause.
@@ -206,6 +222,7 @@ class Delivery:
     form: str = "full"  #: full | plain
     notify: str | None = None  #: DSN NOTIFY=
     orcpt: str | None = None  #: DSN ORCPT=
+    dsn: str | None = None  #: what the sender is still to be told of it by mail; see dsn_rules.py
     by: str | None = None  #: who asked for the resend
     is_unknown: bool = False  #: an earlier attempt ended with its outcome unknown, so a copy may exist
     marks: tuple[str, ...] = ()
@@ -312,6 +329,7 @@ class AddressRecord:
     customer: str | None = None
     corrected_to: str | None = None  #: the customer's current address, as a person gave it
     corrected_at: datetime | None = None
+    reset_at: datetime | None = None  #: when the counter last began at zero again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,3 +359,4 @@ class Disposition:
     mx: str | None = None
     next_at: datetime | None = None  #: set exactly when the status is still open
     is_unknown: bool = False
+    is_dsn_passed_on: bool = False  #: the server that took it offers DSN, so it tells the sender what was asked for

@@ -8,13 +8,15 @@ tried, was delivered or was stopped by a person makes none; neither does what is
 
 A notice ends by itself when the address takes mail again; but a cause that lies in one mail (too large, a virus) ends
 only with that mail, a complaint never, and a server that took a mail and returned it later proves nothing by taking
-the next one. Nothing here writes: relay/store/notices.py does. No I/O, no clock.
+the next one. A mail with a deadline makes a notice before that, while there is time to phone, and it is the same notice
+when it then fails; it ends when that mail arrives. Nothing here writes: relay/store/notices.py does. No I/O, no clock.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 
+from relay import deadline
 from relay.classify.explain import Course, entry_for
 from relay.model import Blame, Category, Outcome, Reply
 from relay.status import FAILED, Status
@@ -38,6 +40,7 @@ MESSAGE_CAUSES = frozenset({"too-big", "virus"})
 CAUSES = (
     ADDRESS_CAUSES
     | MESSAGE_CAUSES
+    | {deadline.ENTRY}
     | {"mailbox-full", "gave-up", "their-fault", "refused-policy", "not-theirs", "blocked-auto", "complaint", "unknown"}
 )
 
@@ -99,6 +102,6 @@ def is_healed(cause: str, *, is_the_mail: bool, was_returned: bool) -> bool:
     `is_the_mail`: what arrived is the only mail the notice is about, sent again. `was_returned`: the server had taken
     that mail before and returned it later.
     """
-    if cause == "complaint" or was_returned:
+    if cause in ("complaint", deadline.ENTRY) or was_returned:  # a deadline's is about certain mails: store/notices.py
         return False
     return is_the_mail or cause not in MESSAGE_CAUSES

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from relay import suppress
+from relay import deadline, suppress
 from relay.classify import classify
 from relay.classify.classifier import SUPPRESSING
 from relay.endings import end_of_final, is_final
@@ -25,7 +25,7 @@ from relay.settings import Suppressions
 from relay.status import Status, check_transition
 
 #: Readings that are not the classifier's, but of relay/delivery/fate.py.
-NOT_READ = frozenset({"nxdomain_doubted", "internal_error", "retries_used_up"})
+NOT_READ = frozenset({"nxdomain_doubted", "internal_error", "retries_used_up", deadline.RULE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

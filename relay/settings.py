@@ -8,114 +8,29 @@ Secrets come from files (`*_file`, or "credential:NAME" for systemd credentials)
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Network = IPv4Network | IPv6Network
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZES = {"": 1, "B": 1, "KIB": 1024, "MIB": 1024**2, "GIB": 1024**3, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
-
-
-def parse_duration(value: object) -> timedelta:
-    """Read "30s", "5m", "2h", "5d" (a sum such as "1h30m" too).
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if isinstance(value, timedelta):
-        return value
-    text = value.strip() if isinstance(value, str) else ""
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
-    if not parts or "".join(n + u for n, u in parts) != text.replace(" ", ""):
-        raise ValueError('write a duration such as "30s", "5m", "2h" or "5d"')
-    return timedelta(seconds=sum(float(n) * _UNITS[u] for n, u in parts))
-
-
-def parse_size(value: object) -> int:
-    """Read "25MiB", "64KiB", "10MB" or a plain number of bytes.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value) if isinstance(value, str) else None
-    if match is None or match[2].upper() not in _SIZES:
-        raise ValueError('write a size such as "25MiB" or "64KiB"')
-    return int(float(match[1]) * _SIZES[match[2].upper()])
-
-
-def parse_address(value: object) -> HostPort:
-    """Read "127.0.0.1:2525", "[::1]:25" or "mail.example.com:587".
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if isinstance(value, HostPort):
-        return value
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:\s]*)):(\d{1,5})", value) if isinstance(value, str) else None
-    if match is None or int(match[3]) > 65535:
-        raise ValueError('write an address such as "127.0.0.1:2525" or "[::1]:25"')
-    return HostPort(match[1] or match[2] or "0.0.0.0", int(match[3]))
-
-
-def parse_rate(value: object) -> Rate:
-    """Read "100/1m", "10/s", "5000/1h": so many in so much time.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if isinstance(value, Rate):
-        return value
-    match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d*(?:ms|s|m|h|d))\s*", value) if isinstance(value, str) else None
-    if match is None or int(match[1]) < 1:
-        raise ValueError('write a rate such as "100/1m" or "10/s"')
-    per = match[2] if match[2][0].isdigit() else "1" + match[2]
-    return Rate(int(match[1]), parse_duration(per))
-
-
-_HASH = re.compile(r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,172}\Z")
-NO_HASH = 'that is no hash we can check; make one with "waybill app password"'
-
-
-def is_password_hash(text: str) -> bool:
-    """Tell whether the text is a hash that a login can be checked against."""
-    match = _HASH.match(text)
-    return match is not None and 1 <= int(match[1]) <= 20 and 1 <= int(match[2]) <= 32 and 1 <= int(match[3]) <= 16
-
-
-@dataclass(frozen=True, slots=True)
-class HostPort:
-    """A host (name or IP) and a port; prints as it is written in the configuration."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """So many in so much time."""
-
-    count: int
-    per: timedelta
-
-    def __str__(self) -> str:
-        return f"{self.count}/{self.per.total_seconds():g}s"
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-Size = Annotated[int, BeforeValidator(parse_size)]
-Address = Annotated[HostPort, BeforeValidator(parse_address)]
-RateValue = Annotated[Rate, BeforeValidator(parse_rate)]
+from relay.address import to_a_label, validate
+from relay.errors import Refused
+from relay.setting_values import NO_HASH as NO_HASH
+from relay.setting_values import Address as Address
+from relay.setting_values import Deadline as Deadline
+from relay.setting_values import Duration as Duration
+from relay.setting_values import HostPort as HostPort
+from relay.setting_values import Keep as Keep
+from relay.setting_values import Network as Network
+from relay.setting_values import Rate as Rate
+from relay.setting_values import RateValue as RateValue
+from relay.setting_values import Size as Size
+from relay.setting_values import is_password_hash as is_password_hash
+from relay.setting_values import parse_address as parse_address
+from relay.setting_values import parse_duration as parse_duration
+from relay.setting_values import parse_rate as parse_rate
 
 
 class Section(BaseModel):
@@ -155,6 +70,8 @@ class IntakeSettings(Section):
 
 class Listener(Section):
     address: Address
+    #: submission: mail from apps; returned: only what comes back to our return paths, from anybody, without a login.
+    kind: Literal["submission", "returned"] = "submission"
     tls: Literal["none", "starttls", "implicit"] = "none"
     tls_min: Literal["1.0", "1.1", "1.2", "1.3"] = "1.2"
     #: Allow AUTH in clear; only on loopback or private addresses.
@@ -177,6 +94,8 @@ class Listener(Section):
 
     @model_validator(mode="after")
     def _auth_in_clear_is_private(self) -> Listener:
+        if self.auth_without_tls and self.kind == "returned":
+            raise ValueError('nobody logs in where kind = "returned"; remove auth_without_tls')
         if self.auth_without_tls and not is_private_host(self.address.host):
             raise ValueError("auth_without_tls is only allowed on a loopback or private address")
         if (self.cert_file is None) != (self.key_file is None):
@@ -211,8 +130,14 @@ class App(Section):
     default_from: str | None = None  #: replaces a sender such as www-data@localhost
     booking_pattern: list[str] = []  #: pictures such as "BK-#####" (# digit, @ letter, * 1-20 of both), or "re:…"
     kinds: dict[str, str] = {}  #: word in the subject -> kind
+    source_addresses: list[str] = []  #: of delivery.source_addresses, those its mail leaves from; none = any
+    #: How long its mail is worth delivering: so long, "event" = until that begins, "none" = for ever; None = the last
+    #: for all but reminders.
+    deadline: Deadline = None
     mode: str = "live"  #: live | hold | redirect:ADDRESS
     store_content: Literal["all", "until_ended", "none"] = "all"
+    #: What its senders are told by mail: asked = what NOTIFY asks for; failure, delay = also where nothing is asked.
+    dsn: Literal["none", "asked", "failure", "delay"] = "asked"
     limits: Limits = Limits()
 
     @field_validator("networks", mode="before")
@@ -294,6 +219,10 @@ class DeliverySettings(Section):
     ip: Literal["auto", "4", "6"] = "auto"
     retry: list[Duration] = [timedelta(minutes=m) for m in (1, 5, 15, 60, 240)]
     give_up_after: Duration = timedelta(days=5)
+    #: How long a mail may wait until a sender who asked for it is told, once.
+    delay_notice_after: Duration = timedelta(hours=4)
+    #: How long before a mail's deadline the desk hears that it has not arrived; zero = never.
+    deadline_notice: Duration = timedelta(hours=2)
     smarthost: Address | None = None
     smarthost_tls: Literal["none", "may", "encrypt", "verify", "implicit"] = "encrypt"
     smarthost_username: str | None = None
@@ -330,21 +259,109 @@ class Route(Section):
         return self
 
 
+class TlsDomain(Section):
+    """What mail to one domain must be protected with, whatever it publishes itself."""
+
+    name: str  #: a domain, or "*.domain"
+    mode: Literal["none", "may", "encrypt", "verify", "dane"]
+
+
 class TlsSettings(Section):
     #: Outbound: use TLS when offered (may), never (none), or always (encrypt: no clear-text delivery).
     mode: Literal["none", "may", "encrypt"] = "may"
+    mta_sts: bool = True  #: keep to the MTA-STS policies that recipients' domains publish
+    dane: bool = True  #: keep to their TLSA records, when the DNS servers can be trusted
+    ca_file: Path | None = None  #: None: the system's certificate authorities
+    domain: list[TlsDomain] = []
+
+
+class Dkim(Section):
+    """A key that signs the mail of one domain; several of one domain all sign."""
+
+    domain: str  #: of the From: address, or a parent of it
+    selector: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$")
+    key_file: Path
+    resign: bool = False  #: also sign what the domain has signed itself
 
 
 class Dns(Section):
     servers: list[Address] = []  #: none = those of /etc/resolv.conf
+    #: Whether the servers check DNSSEC and the way to them is safe; "auto": when all are on this machine.
+    trusted: bool | Literal["auto"] = "auto"
     timeout: Duration = timedelta(seconds=3)  #: for one server
     lifetime: Duration = timedelta(seconds=15)  #: for one look-up over all servers
+
+
+class Returned(Section):
+    """Mail that comes back: bounces, complaints, auto-replies."""
+
+    #: Each delivery leaves with a return path of its own at this domain; none = the app's sender goes out unchanged.
+    domain: str | None = None
+    #: Addresses at which feedback loops report complaints; the listener takes mail to them too.
+    complaints: list[str] = []
+    #: A mailbox that gets a copy of every bounce that was read; none = they stay here.
+    forward: str | None = None
+    #: How long after a mail was sent it can come back.
+    accept_for: Duration = timedelta(days=60)
+    size: Size = 10 * 1024**2  #: of one returned mail
+    rate: RateValue = Rate(1000, timedelta(minutes=1))  #: returned mails with a valid address
+
+    @field_validator("domain")
+    @classmethod
+    def _a_label(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        label = to_a_label(value.strip().removeprefix("@"))
+        if label is None or "." not in label:
+            raise ValueError('write a domain such as "bounce.example.com"')
+        return label
+
+    @field_validator("complaints")
+    @classmethod
+    def _are_addresses(cls, value: list[str]) -> list[str]:
+        return [_mailbox(address) for address in value]
+
+    @field_validator("forward")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        return _mailbox(value) if value is not None else None
+
+
+def _mailbox(value: str) -> str:
+    """Read an address of our own side.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        validate(value, is_smtputf8=True)
+    except Refused as error:
+        raise ValueError('write an address such as "desk@example.com"') from error
+    return value
 
 
 class Suppressions(Section):
     max_errors: int = Field(12, ge=1)  #: 12 still sends, the 13th blocks
     block_invalid_at_once: bool = True
     count_our_faults: bool = False
+
+
+class Retention(Section):
+    #: How long the raw mail is kept; None ("forever"): as long as the store.
+    content: Keep = timedelta(days=180)
+    #: How long messages, attempts and events are kept; never shorter than the content.
+    log: Keep = timedelta(days=730)
+
+    @model_validator(mode="after")
+    def _log_outlives_content(self) -> Retention:
+        if self.log is not None and (self.content is None or self.content > self.log):
+            raise ValueError("the log must be kept at least as long as the content")
+        return self
+
+
+class IncidentSettings(Section):
+    failures: int = Field(5, ge=1)  #: of one recipient domain blamed on us; one more and mail to it waits
+    within: Duration = timedelta(minutes=10)
 
 
 class Dashboard(Section):
@@ -354,6 +371,50 @@ class Dashboard(Section):
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
+
+
+class Doctor(Section):
+    """What `waybill doctor` asks beside DNS."""
+
+    #: Where port 25 outwards is tried: a domain (its MX hosts) or "host:port"; "" = nowhere.
+    probe: str = "gmail.com"
+    #: A web server ("host:port") whose Date header our clock is held against; "" = none.
+    clock: str = "gmail.com:80"
+    #: The addresses the world sees, when this machine is behind address translation.
+    public_addresses: list[str] = []
+    #: DNS zones of block lists to ask about our addresses.
+    blocklists: list[str] = []
+    #: Kinds of mail that many get at once and must be able to unsubscribe from.
+    bulk_kinds: list[str] = ["newsletter", "marketing", "promotion"]
+    #: How long the look-ups for one domain, or one connection, may take.
+    timeout: Duration = timedelta(seconds=20)
+
+    @field_validator("probe")
+    @classmethod
+    def _probe(cls, value: str) -> str:
+        if value and ":" in value:
+            return str(parse_address(value))
+        if value and to_a_label(value) is None:
+            raise ValueError('write a domain such as "example.com", or "host:port"')
+        return value
+
+    @field_validator("clock")
+    @classmethod
+    def _clock(cls, value: str) -> str:
+        return str(parse_address(value)) if value else value
+
+    @field_validator("public_addresses")
+    @classmethod
+    def _ips(cls, value: list[str]) -> list[str]:
+        return [str(ip_address(each)) for each in value]
+
+    @field_validator("blocklists")
+    @classmethod
+    def _zones(cls, value: list[str]) -> list[str]:
+        zones = [to_a_label(each.strip().strip(".")) for each in value]
+        if None in zones:
+            raise ValueError('write DNS zones such as "bl.example.net"')
+        return [zone for zone in zones if zone]
 
 
 class Config(Section):
@@ -366,9 +427,14 @@ class Config(Section):
     site: list[SiteOverride] = []
     route: list[Route] = []
     tls: TlsSettings = TlsSettings()
+    dkim: list[Dkim] = []
     dns: Dns = Dns()
+    returned: Returned = Returned()
     suppression: Suppressions = Suppressions()
+    incident: IncidentSettings = IncidentSettings()
+    retention: Retention = Retention()
     dashboard: Dashboard = Dashboard()
+    doctor: Doctor = Doctor()
     log: Log = Log()
     #: The folder relative paths start from; set by the loader, not a key.
     base_dir: Path = Field(Path(), exclude=True)

@@ -31,16 +31,16 @@ class Effect:
     block_reason: str | None  #: invalid_address | invalid_domain | errors; None: no block
 
 
-_NOTHING = Effect(counts=False, block_reason=None)
+NOTHING = Effect(counts=False, block_reason=None)
 
 
 def decide(*, status: Status, outcome: Outcome | None, error_count: int, settings: Suppressions) -> Effect:
     """Say what follows for the address; `error_count` is its counter before this delivery."""
     if status not in _ERRORS:
-        return _NOTHING
+        return NOTHING
     if outcome is not None and outcome.suppress and outcome.category in _INVALID and settings.block_invalid_at_once:
         return Effect(counts=True, block_reason=outcome.category.value)
     if outcome is not None and outcome.blame in (Blame.US, Blame.MESSAGE) and not settings.count_our_faults:
-        return _NOTHING
+        return NOTHING
     is_over = error_count + 1 > settings.max_errors
     return Effect(counts=True, block_reason="errors" if is_over else None)

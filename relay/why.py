@@ -206,7 +206,11 @@ def customer_text(case: Case, *, zone: tzinfo | None = None) -> str:
 def _params(case: Case, zone: tzinfo | None) -> dict[str, Value]:
     """Add what the delivery's row does not hold: until when we try, who cancelled or held it."""
     until = case.delivery.created_at + case.give_up_after
+    if case.message.expires_at is not None:
+        until = min(until, case.message.expires_at)
     params: dict[str, Value] = {"until": until.astimezone(zone) if zone else until}
+    kept_by = next((one.outcome for one in reversed(case.attempts) if one.outcome is not None), None)
+    params |= {"last_reason": kept_by.category.value} if kept_by is not None else {}
     params |= {"corrected": case.corrected} if case.corrected else {}
     copy = next((one for one in reversed(case.resends) if one.status not in _CAME_TO_NOTHING), None)
     params |= {"resent": copy.address} if copy else {}
@@ -261,6 +265,8 @@ def _proof(case: Case, zone: tzinfo | None) -> list[str]:
     if _is_returned(delivery) and delivery.ended_at is not None:
         reply = _reply(delivery.code, delivery.enhanced, delivery.reply)
         lines.append(f"{_at(delivery.ended_at, zone)} sent back to us: {reply or 'no reason given'}")
+    if message.expires_at is not None and delivery.delivered_at is None:
+        lines.append(f"{_at(message.expires_at, zone)} deadline: nothing of it is delivered after that")
     if delivery.is_being_tried:
         lines.append(f"being tried now, by {delivery.lease_owner}")
     elif delivery.next_at is not None and not delivery.held and case.blocked is None:

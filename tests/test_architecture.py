@@ -23,7 +23,14 @@ PURE = {
     "relay.address",
     "relay.headers",
     "relay.retry",
+    "relay.deadline",
+    "relay.endings",
+    "relay.verp",
     "relay.suppress",
+    "relay.reclassify",
+    "relay.notices",
+    "relay.incidents",
+    "relay.suggest",
     "relay.resend",
     "relay.why",
     "relay.toml_lines",
@@ -38,10 +45,21 @@ PURE = {
     "relay.intake.repair",
     "relay.intake.references",
     "relay.delivery.contract",
+    "relay.delivery.dane",
+    "relay.delivery.mta_sts",
     "relay.delivery.fate",
+    "relay.delivery.ipv6_refusal",
     "relay.delivery.nxdomain",
+    "relay.delivery.site_keys",
+    "relay.delivery.try_again",
+    *(
+        f"relay.doctor.{name}"
+        for name in ("answer", "blocklists", "dmarc", "dns_sender", "finding", "identity", "local", "reach")
+    ),
+    *(f"relay.doctor.{name}" for name in ("sender_dkim", "sender_spf", "spf", "spf_record")),
     "relay.store.text",
     *(name for name in MODULES if name == "relay.classify" or name.startswith("relay.classify.")),
+    *(name for name in MODULES if name == "relay.block_lists" or name.startswith("relay.block_lists.")),
 }
 
 #: What pure modules may use beside each other: values without behaviour.

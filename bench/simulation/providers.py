@@ -72,9 +72,19 @@ class Sight:
     connects: list[tuple[float, str]] = field(default_factory=list)  #: begun, with the host
     opened: list[float] = field(default_factory=list)  #: those that succeeded
     begun: list[float] = field(default_factory=list)  #: messages, whatever came of them
+    answered: list[float] = field(default_factory=list)  #: messages answered, with yes or no
+    levels: list[tuple[float, int]] = field(default_factory=list)  #: open connections, at each change
     open: int = 0  #: connections now, those being opened among them
-    most_open: int = 0
     refused: int = 0  #: connections and messages beyond what it bears
+
+    def change(self, by: int) -> None:
+        """Note that a connection came or went."""
+        self.open += by
+        self.levels.append((seconds(), self.open))
+
+    @property
+    def most_open(self) -> int:
+        return max((count for _, count in self.levels), default=0)
 
     def most_within(self, window: float) -> int:
         """Return the most messages begun in any window of that length."""
@@ -144,11 +154,10 @@ class Internet:
         provider = self._by_host[host.name]
         sight = self.sights[provider.name]
         sight.connects.append((seconds(), host.name))
-        sight.open += 1
-        sight.most_open = max(sight.most_open, sight.open)
+        sight.change(1)
         refusal = await self._refusal(provider, sight)
         if refusal is not None:
-            sight.open -= 1
+            sight.change(-1)
             return _result(host, {NO_RECIPIENT: refusal}, is_host_failure=True)
         sight.opened.append(seconds())
         return OpenSession(self, provider, host)
@@ -227,6 +236,7 @@ class OpenSession:
             fast = {delivery.id: _TOO_FAST for delivery in envelope.deliveries}
             return replace(_result(self._host, fast), is_reused=is_reused)
         await asyncio.sleep(provider.answer_seconds * internet.random.uniform(0.5, 1.5))
+        self._sight.answered.append(seconds())
         replies = {delivery.id: internet.reply(provider, delivery) for delivery in envelope.deliveries}
         taken = (key for key, reply in replies.items() if reply.is_positive)
         internet.taken += ((seconds(), provider.name, key) for key in taken)
@@ -245,10 +255,8 @@ class OpenSession:
     def abort(self) -> None:
         if self._is_open:
             self._is_open = False
-            self._sight.open -= 1
+            self._sight.change(-1)
 
 
 def _result(host: Host, replies: dict[DeliveryId, Reply], *, is_host_failure: bool = False) -> HostResult:
-    return HostResult(
-        host=host, started_at=now(), took=timedelta(0), replies=replies, is_host_failure=is_host_failure
-    )
+    return HostResult(host=host, started_at=now(), took=timedelta(0), replies=replies, is_host_failure=is_host_failure)

@@ -5,29 +5,101 @@ asks or plans): it does the thing and writes the event that says who did it, in 
 whose `is_done` is false, not an exception; its sentence is for people, its key is stable.
 """
 
+from relay.actions.addresses import AddressCard, LastError, address_card
 from relay.actions.answer import Answer
 from relay.actions.asking import Inquiry, why
+from relay.actions.block_lists import ImportTally, import_blocks
 from relay.actions.blocks import block, describe, reset, target, unblock
+from relay.actions.correct import Correction, LeftOut, catch_up, correct, plan_correction
+from relay.actions.erase import erase_person, erase_some, export_person, look_for_person
+from relay.actions.escalate import Ourselves, Papers, papers
+from relay.actions.incidents import close_incident, list_incidents, resend_part, show_incident
+from relay.actions.notices import (
+    Wanted,
+    assign_notices,
+    choose_notices,
+    clear_notices,
+    list_notices,
+    reopen_notices,
+    resolve_notices,
+    show_notice,
+)
+from relay.actions.once import once
 from relay.actions.queue import cancel, cancel_many, flush, hold, pause, release, resume
-from relay.actions.resend import Plan, plan_resend, resend
+from relay.actions.reclassify import Change, Place, Readings, Reclassified, changed_readings, foresee, reclassify
+from relay.actions.redirect import block_on, end_redirect, redirect
+from relay.actions.reports import close_report
+from relay.actions.resend import Plan, plan_resend, possible_forms, resend
+from relay.actions.steering import end_reroute, end_slow, reroute, slow
+from relay.actions.undo import Undoing, Undone, plan_undo, undo
 
 __all__ = [
+    "AddressCard",
     "Answer",
+    "Change",
+    "Correction",
+    "ImportTally",
     "Inquiry",
+    "LastError",
+    "LeftOut",
+    "Ourselves",
+    "Papers",
+    "Place",
     "Plan",
+    "Readings",
+    "Reclassified",
+    "Undoing",
+    "Undone",
+    "Wanted",
+    "address_card",
+    "assign_notices",
     "block",
+    "block_on",
     "cancel",
     "cancel_many",
+    "catch_up",
+    "changed_readings",
+    "choose_notices",
+    "clear_notices",
+    "close_incident",
+    "close_report",
+    "correct",
     "describe",
+    "end_redirect",
+    "end_reroute",
+    "end_slow",
+    "erase_person",
+    "erase_some",
+    "export_person",
     "flush",
+    "foresee",
     "hold",
+    "import_blocks",
+    "list_incidents",
+    "list_notices",
+    "look_for_person",
+    "once",
+    "papers",
     "pause",
+    "plan_correction",
     "plan_resend",
+    "plan_undo",
+    "possible_forms",
+    "reclassify",
+    "redirect",
     "release",
+    "reopen_notices",
+    "reroute",
     "resend",
+    "resend_part",
     "reset",
+    "resolve_notices",
     "resume",
+    "show_incident",
+    "show_notice",
+    "slow",
     "target",
     "unblock",
+    "undo",
     "why",
 ]

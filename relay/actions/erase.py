@@ -31,7 +31,7 @@ def look_for_person(tx: Tx, text: str) -> Found | Answer:
     key = _key(text)
     found = erasure.look(tx, key)
     if found.open:
-        mails = "1 mail to it has" if found.open == 1 else f"{found.open} mails to it have"
+        mails = "1 mail that it is in has" if found.open == 1 else f"{found.open} mails that it is in have"
         return no("still_open", f"{key} cannot be erased yet: {mails} not ended. Cancel that first, or wait.")
     return found
 
@@ -47,7 +47,7 @@ def erase_person(tx: Tx, found: Found, *, by: str, now: datetime) -> Answer:
     """Finish: the address itself goes; counter and blocks stay under a keyed hash."""
     if erasure.has_new_mail(tx, found.address):
         return no("still_open", f"{found.address} got new mail meanwhile; erase it again.")
-    erasure.erase_person(tx, found.address, now=now, by=by)
+    erasure.erase_person(tx, found, now=now, by=by)
     events.add(tx, Event(at=now, kind="erase", text="An address was erased", by=by))
     count = len(found.messages)
     return Answer(key="done", sentence=f"Erased: {count} message{'' if count == 1 else 's'}.", count=count)

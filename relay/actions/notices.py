@@ -15,6 +15,7 @@ from relay.address import address_key
 from relay.classify.explain import Explanation, Words, explain_delivery, render
 from relay.model import Delivery, Event, Message
 from relay.notices import State
+from relay.status import OPEN
 from relay.store import addresses, events, notices
 from relay.store.notices import Mail, Notice, Person
 from relay.store.protocols import Tx
@@ -180,6 +181,9 @@ def _words(
     suggestion: str | None,
 ) -> Words:
     params = dict(explain_delivery(proof, message=message).params) if proof is not None else {}
+    is_pending = proof is not None and proof.status in OPEN  # raised before the mail's deadline
+    if is_pending and "reason" in params:
+        params["last_reason"] = params["reason"]
     params |= {"address": notice.shown, "domain": notice.address.rpartition("@")[2]}
     if notice.cause == "blocked-auto":
         known = addresses.get(tx, notice.address)
@@ -188,4 +192,4 @@ def _words(
         params |= {"phone": person.phone}
     if suggestion:
         params |= {"suggestion": suggestion}
-    return render(Explanation(entry=notice.cause, params=params))
+    return render(Explanation(entry=notice.cause, params=params, is_pending=is_pending))

@@ -23,5 +23,5 @@ def once(tx: Tx, token: str, action: Callable[[Tx], Answer], *, now: datetime) -
         kept = json.loads(earlier)
         return Answer(**{**kept, "deliveries": tuple(kept["deliveries"])})
     answer = action(tx)
-    form_tokens.save(tx, token, result=json.dumps(asdict(answer)))
+    form_tokens.save(tx, token, result=json.dumps(asdict(answer), ensure_ascii=False))
     return answer

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from relay.actions.answer import Answer, no
-from relay.address import to_a_label
+from relay.actions.scopes import cleaned, said
 from relay.model import Event
 from relay.store import events, log, pauses, queue
 from relay.store.protocols import Tx
@@ -61,33 +61,23 @@ def pause(
     tx: Tx, scope: str, value: str, *, by: str, now: datetime, note: str = "", until: datetime | None = None
 ) -> Answer:
     """Send nothing of a scope (all, site, domain, app) until it is resumed or the time is over."""
-    value = _pause_value(scope, value)
+    value = cleaned(scope, value)
     if any(one.scope == scope and one.value == value for one in pauses.every(tx)):
-        return Answer(key="already_paused", sentence=f"Sending {_scope(scope, value)} is paused already.")
+        return Answer(key="already_paused", sentence=f"Sending {said(scope, value)} is paused already.")
     pauses.pause(tx, scope=scope, value=value, reason=note, by=by, now=now, until=until)
-    text = f"Sending {_scope(scope, value)} is paused{': ' + note if note else ''}"
+    text = f"Sending {said(scope, value)} is paused{': ' + note if note else ''}"
     events.add(tx, Event(at=now, kind="pause", text=text, by=by))
-    return Answer(key="done", sentence=f"Sending {_scope(scope, value)} is paused.", count=1)
+    return Answer(key="done", sentence=f"Sending {said(scope, value)} is paused.", count=1)
 
 
 def resume(tx: Tx, scope: str, value: str, *, by: str, now: datetime) -> Answer:
     """End the pauses on exactly this scope and value."""
-    value = _pause_value(scope, value)
+    value = cleaned(scope, value)
     count = pauses.resume(tx, scope=scope, value=value, now=now)
     if not count:
-        return no("not_paused", f"Sending {_scope(scope, value)} is not paused.")
-    events.add(tx, Event(at=now, kind="resume", text=f"Sending {_scope(scope, value)} goes on", by=by))
-    return Answer(key="done", sentence=f"Sending {_scope(scope, value)} goes on.", count=count)
-
-
-def _pause_value(scope: str, value: str) -> str:
-    return (to_a_label(value) or value.lower()) if scope == "domain" else value
-
-
-def _scope(scope: str, value: str) -> str:
-    return {"all": "to everyone", "domain": f"to {value}", "site": f"to the servers {value}"}.get(
-        scope, f"from {value}"
-    )
+        return no("not_paused", f"Sending {said(scope, value)} is not paused.")
+    events.add(tx, Event(at=now, kind="resume", text=f"Sending {said(scope, value)} goes on", by=by))
+    return Answer(key="done", sentence=f"Sending {said(scope, value)} goes on.", count=count)
 
 
 def _deliveries(count: int) -> str:

@@ -4,6 +4,9 @@ Three steps, so that a large store is never locked for long: `changed_readings` 
 `foresee` says for one address what follows and changes nothing; `reclassify` does it, a few addresses in one
 transaction, with one event for each. What changed meanwhile is left alone, and a second run changes nothing. What is
 still being tried is not touched: its next answer is read by today's rules anyway.
+
+An open notice all of whose failures have another cause now ends, and that cause's notice takes its place, if the desk
+can do anything about it. Incidents are not made after the fact: they stop what is going on.
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from relay.model import Event, Suppression
+from relay.notices import State, cause_of
 from relay.reclassify import AddressEffect, Change, decide, read_again
 from relay.settings import Suppressions
-from relay.store import counters, events, failures, suppressions
+from relay.status import FAILED
+from relay.store import counters, events, failures, notices, suppressions
 from relay.store.protocols import Tx
 
 __all__ = ["Change", "Place", "Readings", "Reclassified", "changed_readings", "foresee", "reclassify"]
@@ -110,6 +115,7 @@ def _apply(tx: Tx, result: Reclassified, *, by: str, now: datetime) -> None:
                 suppressions.lift(tx, one.id, now=now, by=by, note="today's rules would not have blocked it")
     if effect.block_reason is not None and effect.cause is not None:
         suppressions.block(tx, _block(effect.block_reason, effect.cause, now=now))
+    _put_notices_right(tx, result, now=now)
     only = result.changes[0].past if len(result.changes) == 1 else None
     events.add(
         tx,
@@ -123,6 +129,28 @@ def _apply(tx: Tx, result: Reclassified, *, by: str, now: datetime) -> None:
             by=by,
         ),
     )
+
+
+def _put_notices_right(tx: Tx, result: Reclassified, *, now: datetime) -> None:
+    """Let open notices say the causes that their failures have now."""
+    causes = {one.past.id: cause_of(one.status, outcome=one.outcome, reply=one.past.reply) for one in result.changes}
+    for notice in notices.search(tx, address=result.address):
+        failed = {mail.id for mail in notices.mails_of(tx, notice) if mail.status in FAILED}
+        if not failed or not failed <= causes.keys() or {causes[each] for each in failed} == {notice.cause}:
+            continue
+        notices.close(tx, notice.id, state=State.RESOLVED, at=now, by="", note="read again by today's rules")
+        for change in result.changes:
+            cause = causes[change.past.id]
+            if change.past.id in failed and cause is not None:
+                notices.raise_notice(
+                    tx,
+                    result.address,
+                    cause=cause,
+                    shown=notice.shown,
+                    delivery_id=change.past.id,
+                    app=notice.app,
+                    at=change.past.ended_at,
+                )
 
 
 def _block(reason: str, cause: Change, *, now: datetime) -> Suppression:

@@ -4,7 +4,8 @@ Policy. A block beats a resend: the new delivery is created `suppressed` with th
 error is counted. A resend is a new delivery of the same message; the original row and its date never change. Without
 an address it goes where mail to this customer goes now: to the corrected address, or where a redirect sends it; the
 answer says so. While an identical copy (same origin, address, form) has not ended, there is no second one: the answer
-names the first. A `token` makes any repeated submit return the first answer.
+names the first. Nothing is sent again after the message's deadline. A `token` makes any repeated submit return the
+first answer.
 
 It has two steps, so that reading and rewriting a large mail holds up no other writer: `plan_resend` for `Store.read`,
 then `resend` for `Store.write`.
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from relay import deadline
 from relay.actions.answer import Answer, no
 from relay.actions.blocks import describe
 from relay.actions.once import once
@@ -53,6 +55,8 @@ def plan_resend(
     found = log.find(tx, wanted_id)
     if found is None:
         return no("not_found", f"There is no message or delivery {wanted_id}.")
+    if deadline.is_over(found.message, now):
+        return no("too_late", f"Not sent again: {deadline.text(found.message)}, and nothing is delivered after that.")
     message, by_id = found.message, {delivery.id: delivery for delivery in found.deliveries}
     asked = by_id.get(found.delivery_id) if found.delivery_id else None
     chosen = [asked] if asked else [delivery for delivery in found.deliveries if not delivery.resend_of]
@@ -120,6 +124,7 @@ def _new_delivery(root: Delivery, *, address: str, intended: str | None, form: s
         form=form,
         notify=root.notify,
         orcpt=root.orcpt if is_same else None,
+        dsn=root.dsn,
         by=by,
     )
 

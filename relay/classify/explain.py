@@ -11,6 +11,7 @@ Pure: no I/O, no clock, no store.
 
 from __future__ import annotations
 
+import re
 import string
 import tomllib
 from collections.abc import Mapping
@@ -21,9 +22,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from relay import deadline
 from relay.classify.rules import load_rules
 from relay.model import Blame, Category, Delivery, Message, Outcome, Reply, ReplyClass, Suppression
-from relay.status import FAILED, Status
+from relay.status import FAILED, OPEN, Status
 
 Value = str | int | datetime | timedelta
 
@@ -44,6 +46,7 @@ class Explanation:
     params: Mapping[str, Value] = field(default_factory=dict)
     is_pending: bool = False  #: we still try: the entry's pending words
     who: str | None = None  #: overrides the entry's own
+    also: tuple[str, ...] = ()  #: what else is true: keys of the table `also`
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,15 @@ _BY_BLOCK = {"manual": "blocked-hand", "complaint": "complaint"}
 
 _BY_MARK = {"spam": "complaint", "auto_reply": "auto-reply", "opened": "opened", "clicked": "opened"}
 
+#: Ends that no temporary answer leads to.
+_ONLY_FINAL = frozenset({Status.HARD_BOUNCED, Status.INVALID})
+
+#: What needs no copy.
+_HAS_LEFT = frozenset({Status.DELIVERED, Status.SENT})
+
+#: What stands before the reason why something is held.
+_PREFIX = re.compile(r"(?:paused|hold): ")
+
 #: What the spellings of errors.Refused.reason are called among the reasons of the catalogue.
 _REFUSALS = {"auth_failed", "sender_not_allowed", "too_large", "shortage", "bad_command"}
 
@@ -139,6 +151,8 @@ def entry_for(
     """Return the one entry for a delivery in this state."""
     if status in _BY_STATUS:
         return _BY_STATUS[status]
+    if rule_entry == deadline.ENTRY and status in FAILED:
+        return rule_entry  # the mail's own time was over, whatever was last said
     if status is Status.SUPPRESSED:
         return _BY_BLOCK.get(block_reason or "", "blocked-auto")
     if status is Status.DEFERRED and course is not Course.TRYING:
@@ -170,16 +184,37 @@ def explain_delivery(
     blocked: Suppression | None = None,
     params: Mapping[str, Value] | None = None,
 ) -> Explanation:
-    """Explain where a delivery stands; `params` adds what only the caller knows: until, suggestion, user, note …"""
+    """Explain where a delivery stands; `params` adds what only the caller knows.
+
+    That is: until, suggestion, user, note, corrected (the customer's current address), resent (where a copy of it
+    went), lifted (when the block ended), last_reason (what kept it, when its deadline is over).
+    """
+    if delivery.status in OPEN and blocked is not None:  # nothing is sent there any more, whatever the plan was
+        delivery = replace(delivery, status=Status.SUPPRESSED, held=None)
     values = {**_values(delivery, message), **_block_values(blocked), **(params or {})}
-    if delivery.held is not None and delivery.status in (Status.QUEUED, Status.DEFERRED):
-        return Explanation(entry="paused", params={"note": delivery.held, **values})
+    if _is_held(delivery):
+        values = {"note": _PREFIX.sub("", delivery.held or ""), **values}
+    entry = _entry_of(delivery, blocked)
+    is_ours = entry == "gave-up" and delivery.blame is Blame.US
+    return Explanation(
+        entry=entry,
+        params=values,
+        is_pending=delivery.status is Status.DEFERRED,
+        who="admin" if is_ours else None,
+        also=_also(delivery, blocked, values),
+    )
+
+
+def _entry_of(delivery: Delivery, blocked: Suppression | None) -> str:
+    """Choose the entry: what stands beside the status speaks before it."""
+    if _is_held(delivery):
+        return "paused"
     marks = [entry for mark, entry in _BY_MARK.items() if mark in delivery.marks]
     if delivery.status is Status.DELIVERED and marks:
-        return Explanation(entry=marks[0], params=values)
+        return marks[0]
     if delivery.delivered_at is not None and delivery.status in FAILED:
-        return Explanation(entry="returned-late", params=values)
-    entry = entry_for(
+        return "returned-late"
+    return entry_for(
         delivery.status,
         category=delivery.category,
         course=course_of(delivery),
@@ -187,13 +222,21 @@ def explain_delivery(
         rule_entry=_entry_of_rule(delivery.rule),
         block_reason=blocked.reason if blocked else None,
     )
-    is_ours = entry == "gave-up" and delivery.blame is Blame.US
-    return Explanation(
-        entry=entry,
-        params=values,
-        is_pending=delivery.status is Status.DEFERRED,
-        who="admin" if is_ours else None,
-    )
+
+
+def _is_held(delivery: Delivery) -> bool:
+    return delivery.held is not None and delivery.status in OPEN
+
+
+def _also(delivery: Delivery, blocked: Suppression | None, values: Mapping[str, Value]) -> tuple[str, ...]:
+    """Name what is true beside the entry: another address, a copy, a block that stands in the way of a resend."""
+    found = ["redirected"] if delivery.intended is not None else []
+    if delivery.status not in _HAS_LEFT:
+        beside = next((key for key in ("resent", "corrected", "lifted") if key in values), None)
+        if beside is None and blocked is not None and delivery.status in FAILED:
+            beside = "blocked"
+        found += [beside] if beside else []
+    return tuple(found)
 
 
 def explain_no_record(query: str) -> Explanation:
@@ -211,6 +254,8 @@ def course_of(delivery: Delivery) -> Course:
     """Tell a final answer from retries that were used up."""
     if delivery.status is Status.DEFERRED:
         return Course.TRYING
+    if delivery.status in _ONLY_FINAL:  # a report by mail may give no code
+        return Course.FINAL
     return Course.FINAL if delivery.code is not None and delivery.code >= 500 else Course.GAVE_UP
 
 
@@ -221,15 +266,37 @@ def render(explanation: Explanation) -> Words:
     if explanation.is_pending and "pending" in entry:
         entry = {**entry, **entry["pending"]}
     params = {key: _shown(value) for key, value in explanation.params.items() if value not in ("", None)}
-    if "reason" in params:
-        params["reason"] = reasons.get(params["reason"], params["reason"])
+    for key in ("reason", "last_reason"):
+        if key in params:
+            params[key] = reasons.get(params[key], params[key])
+    if "n" in params:
+        params["tries"] = "once" if params["n"] == "1" else f"{params['n']} times"
     params = {**missing, **params}
+    beside = [_read("catalogue.toml")["also"][key] for key in explanation.also]
+    happened = [*entry["happened"], *(one["happened"] for one in beside if "happened" in one)]
+    instead = [one["instead"] for one in beside if "instead" in one]
+    more = [one["next_step"] for one in beside if "next_step" in one]
+    who = next((one["who"] for one in beside if "who" in one), entry["who"])
     return Words(
         title=entry["title"].format_map(params),
-        happened=_said(entry["happened"], params),
-        next_step=_said(entry["next_step"], params),
-        who=explanation.who or entry["who"],
+        happened=_said(happened, params),
+        next_step=_said(instead or [*entry["next_step"], *more], params),
+        who=explanation.who or who,
     )
+
+
+def render_for_customer(explanation: Explanation) -> str:
+    """Say it in English to the customer; nothing internal is in it."""
+    texts, missing = _read("customer.toml"), _catalogue()[2]
+    key, pending = explanation.entry, texts["pending"]
+    sentences = texts["text"][key]
+    beside = next((key for key in explanation.also if key in texts["also"]), None)
+    if beside is not None:
+        sentences = texts["also"][beside]
+    elif explanation.is_pending:
+        sentences = pending["special"].get(key) or (pending["text"] if key in pending["entries"] else sentences)
+    params = {name: _shown(value) for name, value in explanation.params.items() if value not in ("", None)}
+    return _said(sentences, {**missing, **params})
 
 
 def with_params(explanation: Explanation, params: Mapping[str, Value]) -> Explanation:
@@ -238,8 +305,13 @@ def with_params(explanation: Explanation, params: Mapping[str, Value]) -> Explan
 
 
 @cache
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads(files("relay.classify").joinpath(name).read_text(encoding="utf-8"))
+
+
+@cache
 def _catalogue() -> tuple[dict[str, dict[str, Any]], dict[str, str], dict[str, str]]:
-    data = tomllib.loads(files("relay.classify").joinpath("catalogue.toml").read_text(encoding="utf-8"))
+    data = _read("catalogue.toml")
     return data["entry"], data["reason"], data["missing"]
 
 
@@ -285,6 +357,7 @@ def _values(delivery: Delivery, message: Message | None) -> dict[str, Value]:
     """Collect the parameters that a delivery and its message hold."""
     found: dict[str, Value | None] = {
         "address": delivery.address,
+        "intended": delivery.intended,
         "domain": delivery.domain,
         "next": None if delivery.is_being_tried else delivery.next_at,
         "time": delivery.delivered_at,
@@ -301,6 +374,7 @@ def _values(delivery: Delivery, message: Message | None) -> dict[str, Value]:
         found |= {"app": message.app, "subject": message.subject, "phone": message.phone}
         found |= {"from_domain": message.header_from.rpartition("@")[2], "sender": message.header_from}
         found |= {"size": f"{message.size / 1024**2:.1f} MB"} if message.size else {}
+        found |= {"event" if deadline.is_at_event(message) else "deadline": message.expires_at}
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -312,5 +386,7 @@ def _block_values(blocked: Suppression | None) -> dict[str, Value]:
 
 
 def _entry_of_rule(name: str | None) -> str | None:
+    if name == deadline.RULE:
+        return deadline.ENTRY
     rule = load_rules().by_name.get(name) if name else None
     return rule.entry if rule else None

@@ -11,10 +11,12 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
+
+from relay.moments import json_time as json_time  # the commands take it from here
 
 # C0, DEL, C1, lone surrogates, line and paragraph separators, and what turns or hides the direction of text
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -33,13 +35,6 @@ def safe_lines(text: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return {9: "\\t", 10: "\\n", 13: "\\r"}.get(code) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
-
-
-def json_time(when: datetime | None) -> str | None:
-    """Write a time as RFC 3339 UTC with milliseconds and Z."""
-    if when is None:
-        return None
-    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def print_json(values: Mapping[str, Any]) -> None:

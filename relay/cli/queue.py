@@ -12,6 +12,8 @@ import click
 from relay.cli.acting import perform
 from relay.cli.context import asker, configured, nudge, opened
 from relay.cli.output import json_time, print_columns, print_json, safe, shown_time
+from relay.cli.queue_steering import reroute, slow, steer_line
+from relay.cli.scopes import one_scope, selection_options
 from relay.cli.times import Span, utc_now
 
 if TYPE_CHECKING:
@@ -21,16 +23,6 @@ if TYPE_CHECKING:
     from relay.store.queue import DomainQueue, Selection
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _selection_options(function: F) -> F:
-    for option in (
-        click.option("--app", help="Only of this app."),
-        click.option("--site", help="Only for this MX host, or set of hosts as `queue` and the log name it."),
-        click.option("--domain", help="Only for this recipient domain."),
-    ):
-        function = option(function)
-    return function
 
 
 def _json_option(function: F) -> F:
@@ -52,18 +44,23 @@ def queue(ctx: click.Context, as_json: bool) -> int:
 @_json_option
 @click.pass_obj
 def show(config_path: Path | None, limit: int, as_json: bool) -> int:
-    """List what waits, by domain, the most first, with the last answer of its servers; and the pauses."""
+    """List what waits, by domain, the most first, with the last answer of its servers; and what is ordered."""
     return _show(config_path, limit=limit, as_json=as_json)
 
 
 def _show(config_path: Path | None, *, limit: int, as_json: bool) -> int:
-    from relay.store import pauses
+    from relay.store import pauses, steering
     from relay.store import queue as units
 
     config, _ = configured(config_path)
     with opened(config) as store:
-        domains, all_pauses, totals = store.read_now(
-            lambda tx: (units.overview(tx, limit=limit), pauses.every(tx), units.totals(tx))
+        domains, all_pauses, steers, totals = store.read_now(
+            lambda tx: (
+                units.overview(tx, limit=limit),
+                pauses.every(tx),
+                steering.every(tx, now=utc_now()),
+                units.totals(tx),
+            )
         )
     if as_json:
         for one in domains:
@@ -71,6 +68,8 @@ def _show(config_path: Path | None, *, limit: int, as_json: bool) -> int:
         return 0
     for pause in all_pauses:
         click.echo(safe(_pause_line(pause)))
+    for steer in steers:
+        click.echo(safe(steer_line(steer)))
     if not domains:
         click.echo("Nothing waits to be sent.")
         return 0
@@ -129,7 +128,7 @@ def _run(config_path: Path | None, action: Callable[[Tx], Answer], *, as_json: b
 
 
 @queue.command("pause", short_help="Send nothing there until it is resumed.")
-@_selection_options
+@selection_options
 @click.option("--note", default="", help="Why; shown beside what waits.")
 @click.option("--for", "span", type=Span(), help="End it by itself after this time, such as 2h.")
 @_json_option
@@ -146,7 +145,7 @@ def pause(
     """Send nothing to a domain or site, of an app, or (without an option) nothing at all, until it is resumed."""
     from relay import actions
 
-    scope, value = _scope(domain=domain, site=site, app=app)
+    scope, value = one_scope(domain=domain, site=site, app=app)
     now = utc_now()
     until = now + span if span else None
     return _run(
@@ -157,26 +156,23 @@ def pause(
 
 
 @queue.command("resume")
-@_selection_options
+@selection_options
 @_json_option
 @click.pass_obj
 def resume(config_path: Path | None, domain: str | None, site: str | None, app: str | None, as_json: bool) -> int:
     """End a pause; the same options as when it began. Exits 1 when there was none."""
     from relay import actions
 
-    scope, value = _scope(domain=domain, site=site, app=app)
+    scope, value = one_scope(domain=domain, site=site, app=app)
     return _run(config_path, lambda tx: actions.resume(tx, scope, value, by=asker(), now=utc_now()), as_json=as_json)
 
 
-def _scope(**given: str | None) -> tuple[str, str]:
-    chosen = [(scope, value) for scope, value in given.items() if value]
-    if len(chosen) > 1:
-        raise click.UsageError("a pause is on one of --domain, --site or --app")
-    return chosen[0] if chosen else ("all", "")
+queue.add_command(slow)
+queue.add_command(reroute)
 
 
 @queue.command("flush")
-@_selection_options
+@selection_options
 @_json_option
 @click.pass_obj
 def flush(config_path: Path | None, domain: str | None, site: str | None, app: str | None, as_json: bool) -> int:
@@ -188,7 +184,7 @@ def flush(config_path: Path | None, domain: str | None, site: str | None, app: s
 
 
 @queue.command("hold", short_help="Keep what waits now until it is released.")
-@_selection_options
+@selection_options
 @click.option("--note", default="", help="Why; shown beside what is held.")
 @_json_option
 @click.pass_obj
@@ -203,7 +199,7 @@ def hold(
 
 
 @queue.command("release")
-@_selection_options
+@selection_options
 @_json_option
 @click.pass_obj
 def release(config_path: Path | None, domain: str | None, site: str | None, app: str | None, as_json: bool) -> int:
@@ -215,7 +211,7 @@ def release(config_path: Path | None, domain: str | None, site: str | None, app:
 
 
 @queue.command("cancel")
-@_selection_options
+@selection_options
 @click.option("--note", default="", help="Why; kept with each delivery.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_json_option

@@ -32,6 +32,21 @@ def read_time(text: str, *, now: datetime) -> datetime:
         raise click.BadParameter(f'"{text}" is no time: {_FORMS}') from error
 
 
+def read_end(text: str, *, now: datetime) -> datetime:
+    """Read a time to come: a span counts from now on, a date means its beginning.
+
+    Raises:
+        click.BadParameter: it is none of the forms, or past.
+    """
+    try:
+        end = now + parse_duration(text)
+    except (ValueError, OverflowError):
+        end = read_time(text, now=now)
+    if end <= now:
+        raise click.BadParameter(f'"{text}" is past')
+    return end
+
+
 class Time(click.ParamType[datetime]):
     """An option whose value is a time."""
 
@@ -42,6 +57,18 @@ class Time(click.ParamType[datetime]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         return value if isinstance(value, datetime) else read_time(str(value), now=self._clock())
+
+
+class End(click.ParamType[datetime]):
+    """An option whose value is a time to come."""
+
+    name = "time"
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        return value if isinstance(value, datetime) else read_end(str(value), now=self._clock())
 
 
 class Span(click.ParamType[timedelta]):

@@ -1,7 +1,8 @@
 """One transaction from its queue to its verdict, on one worker's connection.
 
 Policy: what waited in memory for more than a few seconds is looked at again first, for the block list and a person's
-cancel hold until the very attempt. The hosts are carrier.py's business, the meaning of their answers verdict.py's; in
+cancel hold until the very attempt. So does the message's deadline: after it no host is asked any more, and no content
+sent. The hosts are carrier.py's business, the meaning of their answers verdict.py's; in
 between, a site that merely refuses one more connection while it serves others gets fewer, and the transaction goes
 back without an attempt. A fault of our own ends this transaction and the connection, never the worker.
 What the owner of it all (dispatch.py) hears stands in `CarriageOwner`.
@@ -16,6 +17,7 @@ from typing import Protocol
 from relay.delivery.carrier import Carrier, Connection
 from relay.delivery.contents import Contents
 from relay.delivery.contract import Envelope, HostResult
+from relay.delivery.return_path import ReturnPath
 from relay.delivery.site import Site
 from relay.delivery.transaction import Transaction
 from relay.delivery.verdict import Trouble, Verdict
@@ -28,6 +30,10 @@ _STALE_AFTER = 5.0
 
 class ContentMissing(LookupError):
     """The store has no content for a delivery that is still open."""
+
+
+class TooLate(RuntimeError):
+    """The message's deadline was over before a host that answered could be given it."""
 
 
 class CarriageOwner(Protocol):
@@ -51,8 +57,14 @@ class CarriageOwner(Protocol):
     async def confirm(self, transaction: Transaction) -> None:
         """Take those deliveries out of a transaction that are blocked or no longer ours by now."""
 
+    def drop_late(self, transaction: Transaction) -> None:
+        """Take those deliveries out of a transaction whose message's deadline is over."""
+
+    def is_late(self, transaction: Transaction) -> bool:
+        """Tell whether the deadline of its message is over."""
+
     def failed(self, transaction: Transaction, error: Exception) -> None:
-        """Note that a transaction ended by a fault of our own."""
+        """Note that a transaction ended by a fault of our own, or was too late for its message."""
 
 
 class Carriage:
@@ -67,6 +79,7 @@ class Carriage:
         short_at: int,
         begin: Callable[[Site], None],
         monotonic: Callable[[], float],
+        return_path: ReturnPath,
     ) -> None:
         """`begin` lets further transactions of a site begin, when one has ended or a connection has opened."""
         self._carrier = carrier
@@ -75,6 +88,7 @@ class Carriage:
         self._short_at = short_at
         self._begin_more = begin
         self._monotonic = monotonic
+        self._return_path = return_path
         self._loads = {True: 0, False: 0}  #: deliveries queued or carried: first tries, retries
         self._is_cutting = False
         self.doubt_until = float("-inf")  #: until then whatever is sent is looked at again
@@ -91,6 +105,7 @@ class Carriage:
             mono = self._monotonic()
             if mono - transaction.queued_at > _STALE_AFTER or mono < self.doubt_until:
                 await self._confirm(site, transaction)
+            self._drop_late(site, transaction)
             if transaction.claims:
                 await self._try_hosts(worker, transaction)
             site.ended(transaction)
@@ -111,6 +126,12 @@ class Carriage:
         await self._owner.confirm(transaction)
         self.add_load(site, transaction, len(transaction.claims) - before)
         transaction.queued_at = self._monotonic()
+
+    def _drop_late(self, site: Site, transaction: Transaction) -> None:
+        before = len(transaction.claims)
+        if before:
+            self._owner.drop_late(transaction)
+            self.add_load(site, transaction, len(transaction.claims) - before)
 
     async def _try_hosts(self, worker: Worker, transaction: Transaction) -> None:
         if worker.connection is not None and not worker.connection.fits(transaction, worker.site):
@@ -156,6 +177,8 @@ class Carriage:
 
     async def _envelope(self, transaction: Transaction) -> Envelope:
         message = transaction.message
+        if self._owner.is_late(transaction):
+            raise TooLate(f"message {message.id} was wanted until {message.expires_at}")
         content = await self._contents.get(transaction.content_key, size=message.size)
         if content is None:
             raise ContentMissing(f"the store has no content for message {message.id}")
@@ -163,7 +186,7 @@ class Carriage:
             message=message,
             deliveries=tuple(claim.delivery for claim in transaction.claims),
             content=content,
-            mail_from=message.mail_from,
+            mail_from=self._return_path(transaction.claims[0]),
         )
 
     def _conclude(self, worker: Worker, transaction: Transaction) -> None:
@@ -246,12 +269,20 @@ class Carriage:
         self._send_away(site, site.drain())
 
     def _send_away(self, site: Site, transactions: list[Transaction]) -> None:
+        claims = self._given_up(site, transactions)
+        if claims:
+            self._owner.sent_away(site, claims)
+
+    def give_up_waiting(self, site: Site) -> list[Claimed]:
+        """Take everything of a site that has not begun out of memory."""
+        return self._given_up(site, site.drain())
+
+    def _given_up(self, site: Site, transactions: list[Transaction]) -> list[Claimed]:
         claims: list[Claimed] = []
         for transaction in transactions:
             self.add_load(site, transaction, -len(transaction.claims))
             claims += transaction.claims
-        if claims:
-            self._owner.sent_away(site, claims)
+        return claims
 
     def relieve(self, sites: Iterable[Site]) -> None:
         """Give back what waits for slow sites beyond their room, when memory is short."""

@@ -4,7 +4,8 @@ Policy: RCPT carries the stored address byte for byte. The one exception is an a
 domain, at a server without SMTPUTF8: then the A-label form of the domain goes out (RFC 5890), because it names the
 same mailbox. Non-ASCII left of the @, or a header in raw UTF-8 of a message handed in with SMTPUTF8, needs SMTPUTF8;
 without it the recipient is refused with 553 5.6.7 (RFC 6531 3.6). A message larger than the server's SIZE is refused
-with 552 5.3.4 and never sent (RFC 1870 6.3). DSN parameters go along where DSN is offered, else they are dropped.
+with 552 5.3.4 and never sent (RFC 1870 6.3). DSN parameters go along where DSN is offered, else they are dropped
+(then we tell the sender ourselves, dsn_rules.py).
 8-bit content goes as it is to a server without 8BITMIME: MIME is never rebuilt, and such servers pass it in practice.
 Nothing with a control character ever becomes a command. Pure.
 """
@@ -90,8 +91,13 @@ def _rcpt(delivery: Delivery, *, has_utf8: bool, has_dsn: bool) -> str | None:
     line = f"RCPT TO:<{address}>"
     if has_dsn:
         line += f" NOTIFY={delivery.notify}" if delivery.notify else ""
-        line += f" ORCPT={delivery.orcpt}" if delivery.orcpt else ""
+        line += f" ORCPT={delivery.orcpt if has_utf8 else _in_ascii(delivery.orcpt)}" if delivery.orcpt else ""
     return line
+
+
+def _in_ascii(orcpt: str) -> str:
+    """Write an international ORCPT so that every server takes it (RFC 6533 3: utf-8-addr-xtext)."""
+    return "".join(letter if letter.isascii() else f"\\x{{{ord(letter):X}}}" for letter in orcpt)
 
 
 def _on_wire(address: str, *, has_utf8: bool) -> str | None:

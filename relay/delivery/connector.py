@@ -2,7 +2,8 @@
 
 Policy: guard.py is asked about the very address that is connected, before a packet leaves. With several source
 addresses each server address always sees the same one of ours, so that greylisting knows us again; different servers
-are spread over them. What this machine does not have of them is another node's. EHLO names the name of that source.
+are spread over them. An app may have chosen some of them. What this machine does not have of them is another node's:
+that no connection can leave from there says nothing about the server. EHLO names the name of that source.
 When TLS was offered and failed under `may`, the connection is tried once more in clear text, and for ten minutes that
 server is not asked for TLS again. A server that greets with our own name is ourselves; only this machine's unconfigured
 host name is no proof on this machine's own addresses, because every other mail server here greets with it too.
@@ -13,6 +14,7 @@ Why a connection failed is a HostResult with one Reply under DeliveryId(""). RFC
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
@@ -52,6 +54,7 @@ class _Try:
     local_ip: str | None = None
     tls_decision: str = ""
     tls_problem: str = ""
+    is_ours_to_mend: bool = False  #: the source address is not this machine's, so the server was not asked
 
 
 class SmtpConnector:
@@ -151,20 +154,21 @@ class SmtpConnector:
     async def _connect(self, attempt: _Try, asked: Protection) -> RelayProtocol | Reply:
         host, start = attempt.host, self._clock()
         seconds = self._delivery.timeouts.connect.total_seconds()
-        sock: socket.socket | None = None
         try:
             sock = _new_socket(attempt)
+        except OSError as error:
+            attempt.is_ours_to_mend = attempt.source is not None and error.errno == errno.EADDRNOTAVAIL
+            return self._unreachable(attempt, error, seconds=seconds, asked=asked)
+        try:
             async with asyncio.timeout(seconds):
                 await asyncio.get_running_loop().sock_connect(sock, (host.ip, host.port))
             attempt.local_ip = str(sock.getsockname()[0])
             protocol = await self._hand_over(sock, host, tls=asked.mode)
         except (OSError, ssl.SSLError) as error:
-            if sock is not None:
-                sock.close()
+            sock.close()
             return self._unreachable(attempt, error, seconds=seconds, asked=asked)
         except asyncio.CancelledError:
-            if sock is not None:
-                sock.close()
+            sock.close()
             raise
         finally:
             attempt.timings["connect"] = attempt.timings.get("connect", 0.0) + self._clock() - start
@@ -187,7 +191,10 @@ class SmtpConnector:
 
     def _unreachable(self, attempt: _Try, error: OSError, *, seconds: float, asked: Protection) -> Reply:
         name, where = attempt.host.name, _shown(attempt.host)
-        if attempt.local_ip is not None and asked.mode is TlsMode.IMPLICIT:  # TCP stood, so it was the handshake
+        if attempt.is_ours_to_mend and attempt.source is not None:
+            text = f"cannot send from {attempt.source.address}: it is no address of this machine"
+            reply = of_ours(None, "4.4.4", text, stage=Stage.CONNECT, host=name)
+        elif attempt.local_ip is not None and asked.mode is TlsMode.IMPLICIT:  # TCP stood, so it was the handshake
             attempt.tls_decision = decision_refused(asked, handshake_words(error))
             reply = of_ours(None, "4.7.5", attempt.tls_decision, stage=Stage.STARTTLS, host=name)
         elif isinstance(error, TimeoutError) and error.errno is None:
@@ -242,7 +249,11 @@ class SmtpConnector:
         )
 
     def _source_for(self, host: Host) -> SourceAddress | None:
-        family = [source for source in self._delivery.source_addresses if (":" in source.address) == (":" in host.ip)]
+        family = [
+            source
+            for source in self._delivery.source_addresses
+            if (":" in source.address) == (":" in host.ip) and (not host.sources or source.address in host.sources)
+        ]
         fitting = usable(family, self._own_addresses)
         return fitting[zlib.crc32(host.ip.encode()) % len(fitting)] if fitting else None
 
@@ -258,7 +269,7 @@ class SmtpConnector:
             timings=attempt.timings,
             conversation=attempt.transcript.text(),
             is_host_failure=True,
-            was_asked=was_asked,
+            was_asked=was_asked and not attempt.is_ours_to_mend,
         )
 
 

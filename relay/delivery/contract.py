@@ -47,6 +47,7 @@ class Host:
     preference: int = 0
     is_configured: bool = False  #: named in the configuration: it may have a private address
     protection: Protection | None = None  #: None: as the route says
+    sources: tuple[str, ...] = ()  #: addresses of ours it may be reached from; () = any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,11 @@ class Route:
     failure: Reply | None = None  #: set when there are no hosts: stage dns, code None or a synthetic code
     is_nxdomain: bool = False  #: the failure is NXDOMAIN; the scheduler decides whether to believe it
     took: timedelta = timedelta(0)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Which addresses of ours the mail may leave from; () = any."""
+        return self.hosts[0].sources if self.hosts else ()
 
 
 class Router(Protocol):
@@ -103,6 +109,7 @@ class HostResult:
     conversation: str = ""  #: bounded, secrets masked
     is_unknown: bool = False  #: content was sent, the final answer never came
     is_reused: bool = False
+    is_dsn_passed_on: bool = False  #: the server offers DSN and was given what the client asked for
     is_host_failure: bool = False  #: failed before MAIL (connect, greeting, EHLO, TLS): try the next host
     was_asked: bool = True  #: False: we refused to connect there, so it says nothing about the host
 

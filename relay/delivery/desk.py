@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from relay.delivery.dkim_keys import Prepare, unchanged
+from relay.delivery.steering import Orders
 from relay.delivery.transaction import ContentKey
 from relay.errors import StoreError
 from relay.model import Claimed, DeliveryId, Disposition, Suppression
 from relay.settings import IncidentSettings, Suppressions
-from relay.store import content, nodes, sites, spool, suppressions
+from relay.store import content, nodes, pauses, sites, spool, steering, suppressions
 from relay.store.nodes import Member
+from relay.store.pauses import Pause
 from relay.store.protocols import Row, Store, Tx
 from relay.store.sites import SiteRow
 
@@ -31,6 +33,7 @@ class Away:
     ids: tuple[DeliveryId, ...]
     next_at: datetime
     waits_for_site: bool = False
+    pause: Pause | None = None  #: to be held while this stands; else to be tried at `next_at`
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,6 +109,12 @@ class Desk:
     async def stored_sites(self) -> set[str]:
         """Name the sites that are stored as backing off."""
         return {site.key for site in await self._store.read(sites.load)}
+
+    async def orders(self, now: datetime) -> Orders:
+        """Read what people have ordered for a while."""
+        return await self._store.read(
+            lambda tx: Orders(steers=tuple(steering.every(tx, now=now)), pauses=tuple(pauses.every(tx)))
+        )
 
     async def take_over(self, now: datetime) -> int:
         """Take over leases that ran out."""
@@ -187,7 +196,11 @@ class Desk:
         for delivery_id, reason in batch.held:  # before its result is recorded, which ends the lease
             spool.hold_claimed(tx, owner=self._owner, ids=[delivery_id], reason=reason)
         spool.record_all(tx, batch.dispositions, owner=self._owner, settings=self._blocking, incident=self._incident)
+        standing = {pause.id for pause in pauses.every(tx)} if any(away.pause for away in batch.away) else set[int]()
         for away in batch.away:
+            if away.pause is not None and away.pause.id in standing:
+                spool.hold_claimed(tx, owner=self._owner, ids=away.ids, reason=pauses.held_text(away.pause))
+                continue
             spool.release(tx, owner=self._owner, ids=away.ids, next_at=away.next_at, waits_for_site=away.waits_for_site)
         for site in batch.sites:
             sites.save(tx, site)

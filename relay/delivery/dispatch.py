@@ -2,7 +2,9 @@
 
 The crossroads between routing, sites, pool and recorder; it owns no connection and no store. A blocked delivery is
 recorded `suppressed` without any attempt, also when its retries were queued long before the block. A delivery for a
-site that backs off, or for a slow one when memory is short, is given back until the site may take it. A message that
+site that backs off, or for a slow one when memory is short, is given back until the site may take it; one for a site
+that a person paused is held. What is claimed
+or taken from a queue after its message's deadline ends without an attempt, whatever kept it until then. A message that
 makes our own code fail is deferred with a traceback in the log and, the third time, held for a person.
 """
 
@@ -14,21 +16,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from relay import maillog
+from relay import deadline, maillog
 from relay.delivery import fate
-from relay.delivery.carriage import ContentMissing
+from relay.delivery.carriage import ContentMissing, TooLate
 from relay.delivery.contract import Route
 from relay.delivery.desk import Away, Desk
 from relay.delivery.nxdomain import NxdomainWatch
 from relay.delivery.pool import Pool
 from relay.delivery.recorder import Recorder
+from relay.delivery.return_path import most_recipients
 from relay.delivery.routing import Routed
 from relay.delivery.site import Site
 from relay.delivery.sites import Sites
-from relay.delivery.transaction import MAX_RECIPIENTS, Transaction, content_key
+from relay.delivery.steering import Steering
+from relay.delivery.transaction import Transaction, content_key
 from relay.delivery.verdict import Judge, Trouble, Verdict
 from relay.errors import StoreError
 from relay.model import Claimed, DeliveryId, MessageId
+from relay.retry import longest_wait
+from relay.store.pauses import Pause
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +62,9 @@ class Dispatch:
         tasks: asyncio.TaskGroup,
         monotonic: Callable[[], float],
         settle_seconds: float = 1.0,
+        steering: Steering | None = None,
     ) -> None:
+        self._steering = steering or Steering()
         self._judge = judge
         self._plan = judge.plan
         self._clock = judge.clock
@@ -78,14 +86,16 @@ class Dispatch:
     # -- from a claim to a transaction
 
     def sift(self, claims: Iterable[Claimed]) -> list[Claimed]:
-        """Record the blocked ones as suppressed; return those to be sent."""
+        """Record the blocked ones as suppressed and the late ones as missed; return those to be sent."""
         to_send = []
+        now = self._clock()
         for claim in claims:
-            if claim.blocked is None:
-                to_send.append(claim)
+            if claim.blocked is not None:
+                self._recorder.decided(claim, fate.suppressed(claim.delivery, block=claim.blocked, now=now))
+            elif deadline.is_over(claim.message, now):
+                self._recorder.decided(claim, fate.missed(claim, now=now))
             else:
-                end = fate.suppressed(claim.delivery, block=claim.blocked, now=self._clock())
-                self._recorder.decided(claim, end)
+                to_send.append(claim)
         return to_send
 
     def routed(self, found: list[Routed]) -> None:
@@ -111,11 +121,17 @@ class Dispatch:
         mono = self._monotonic()
         is_fresh = claims[0].delivery.attempts == 0
         is_picky = site.step > 0 or self._pool.is_memory_short(is_fresh=is_fresh)
-        if site.limits.connections == 0 or site.is_backing_off(self._clock()) or (is_picky and not site.has_room(mono)):
+        app = claims[0].message.app
+        has_room = not is_picky or site.has_room(mono, app=app)
+        if (pause := self._steering.pause_of(site.key)) is not None:
+            self._pause(claims, pause)
+            return
+        if site.limits.connections == 0 or site.is_backing_off(self._clock()) or not has_room:
             self.sent_away(site, claims)
             return
-        for start in range(0, len(claims), MAX_RECIPIENTS):
-            part = claims[start : start + MAX_RECIPIENTS]
+        most = most_recipients(claims[0], self._judge.return_path)
+        for start in range(0, len(claims), most):
+            part = claims[start : start + most]
             self._pool.push(
                 site,
                 Transaction(
@@ -133,7 +149,7 @@ class Dispatch:
             self._doubtful[task] = claim
             task.add_done_callback(self._doubtful.pop)
             return
-        self._recorder.decided(claim, self._judge.judge_no_route(claim, route, is_nxdomain_believed=True))
+        self._recorder.decided(claim, self._judge.judge_no_route(claim, route))
 
     async def _decide_nxdomain(self, claim: Claimed, route: Route) -> None:
         # A moment's wait shows whether one domain is missing or suddenly all of them.
@@ -143,13 +159,11 @@ class Dispatch:
         except StoreError:
             last = self._clock()  # cannot tell: doubt
         now = self._clock()
-        is_believed = fate.should_believe_nxdomain(
-            last_delivered_at=last, is_epidemic=self._watch.is_epidemic(now), now=now
-        )
-        if not is_believed:
+        doubt = fate.doubt_of_nxdomain(last_delivered_at=last, is_epidemic=self._watch.is_epidemic(now), now=now)
+        if doubt is not None:
             logger.warning("nxdomain-doubted domain=%s id=%s", maillog.quoted(claim.delivery.domain), claim.delivery.id)
         try:
-            self._recorder.decided(claim, self._judge.judge_no_route(claim, route, is_nxdomain_believed=is_believed))
+            self._recorder.decided(claim, self._judge.judge_no_route(claim, route, doubt=doubt))
         except Exception as error:  # one attempt: unknown -> deferred, the others go on
             self.failed_claims([claim], error)
 
@@ -185,6 +199,8 @@ class Dispatch:
             random=self._plan.random,
         )
         if has_begun and site.until_at is not None:
+            if transaction.message.expires_at is not None:
+                site.hasten(self._soonest(transaction.message.expires_at, now))
             self._recorder.site(site.record(now))
             maillog.site_backs_off(
                 site.key, step=site.step, until=site.until_at, now=now, category=trouble.category, reply=trouble.reply
@@ -219,10 +235,17 @@ class Dispatch:
         for claim in claims:
             delivery = claim.delivery
             end = delivery.created_at + self._plan.give_up_after
+            if deadline.is_over(claim.message, now):
+                self._recorder.decided(
+                    claim, fate.missed(claim, now=now, category=site.category if is_troubled else None)
+                )
+                continue
             if is_troubled and now >= end:
                 expired = fate.expired(delivery, category=site.category, text=site.reply, now=now)
                 self._recorder.decided(claim, expired)
                 continue
+            if claim.message.expires_at is not None:
+                end = min(end, self._hasten(site, claim.message.expires_at, now))
             next_at = now + site.away_for(now, mono=mono, ladder=self._plan.ladder)
             if is_troubled:
                 site.domains.add(delivery.domain)
@@ -230,6 +253,20 @@ class Dispatch:
             until.setdefault(next_at, []).append(delivery.id)
         for next_at, ids in until.items():
             self._recorder.away(Away(ids=tuple(ids), next_at=next_at, waits_for_site=True))
+
+    def _hasten(self, site: Site, expires_at: datetime, now: datetime) -> datetime:
+        """Let a site that backs off be looked at while there is time; return when the delivery is looked at again."""
+        soonest = self._soonest(expires_at, now)
+        if site.hasten(soonest):
+            self._recorder.site(site.record(now))
+        return min(soonest, expires_at)
+
+    def _soonest(self, expires_at: datetime, now: datetime) -> datetime:
+        return now + longest_wait(expires_at, now=now, ladder=self._plan.ladder)
+
+    def _pause(self, claims: list[Claimed], pause: Pause) -> None:
+        ids = tuple(claim.delivery.id for claim in claims)
+        self._recorder.away(Away(ids=ids, next_at=self._clock(), pause=pause))
 
     def let_go(self, claims: Iterable[Claimed], *, pause: timedelta = timedelta(0)) -> None:
         """Give deliveries back for another process, or this one's successor, to send at once or after a pause."""
@@ -240,6 +277,18 @@ class Dispatch:
     def look_up_later(self, claims: list[Claimed]) -> None:
         """Give back deliveries for whose look-up there is no room in memory; its answer is known when they return."""
         self.let_go(claims, pause=LOOK_UP_PAUSE)
+
+    def is_late(self, transaction: Transaction) -> bool:
+        """Tell whether the deadline of its message is over."""
+        return deadline.is_over(transaction.message, self._clock())
+
+    def drop_late(self, transaction: Transaction) -> None:
+        """End a transaction's deliveries when their message's deadline is over."""
+        if self.is_late(transaction):
+            now = self._clock()
+            for claim in transaction.claims:
+                self._recorder.decided(claim, fate.missed(claim, now=now))
+            transaction.claims = []
 
     async def confirm(self, transaction: Transaction) -> None:
         """Take those deliveries out of a transaction that are blocked or no longer ours by now."""
@@ -266,8 +315,13 @@ class Dispatch:
     # -- faults of our own
 
     def failed(self, transaction: Transaction, error: Exception) -> None:
-        """Note that a transaction ended by a fault of our own."""
-        self.failed_claims(transaction.claims, error)
+        """Note that a transaction ended by a fault of our own, or because its time was over between two hosts."""
+        if not isinstance(error, TooLate):
+            self.failed_claims(transaction.claims, error)
+        elif transaction.results[transaction.earlier :]:
+            self.finished(self._judge.judge(transaction))
+        else:
+            self.drop_late(transaction)
 
     def failed_claims(self, claims: list[Claimed], error: Exception) -> None:
         """Defer deliveries that made our own code fail; hold them when that happens again and again."""

@@ -7,6 +7,8 @@ Three 5yz are not final: *too many recipients* at RCPT (the rest is sent in a fu
 that says 5yz while another host of the site did not (RFC 5321 5.1: a lower preference may know better), and a refused
 STARTTLS, which is the TLS policy's business. A smarthost that refuses us before it looks at a recipient leaves the
 delivery `rejected`: our settings are wrong and retrying does not mend them.
+A message with a deadline ends `soft_bounced`, category expired, when no further try fits before it; nothing of it is
+begun after it. The last answer and whose fault that was stay beside it.
 NXDOMAIN is believed unless the domain took mail lately or many domains vanish at once; then our resolver is suspected.
 
 Times, randomness and the classifier are given; no I/O and no state here. retry.py decides when, suppress.py what it
@@ -20,11 +22,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from relay import deadline as deadlines
+from relay import incidents
 from relay.classify.classifier import BLAME
+from relay.delivery.try_again import heeded
+from relay.endings import end_of_final
+from relay.endings import is_final as is_final
+from relay.endings import is_too_many_recipients as is_too_many_recipients
 from relay.model import (
     Attempt,
     Blame,
     Category,
+    Claimed,
     Delivery,
     Disposition,
     Outcome,
@@ -39,13 +48,6 @@ from relay.status import Status
 #: A domain that took mail this lately is not believed to have vanished.
 RECENTLY = timedelta(days=90)
 
-_STATUS_OF_FINAL: dict[Category, Status] = {
-    Category.INVALID_ADDRESS: Status.INVALID,
-    Category.INVALID_DOMAIN: Status.HARD_BOUNCED,
-    Category.MAILBOX_DISABLED: Status.HARD_BOUNCED,
-    Category.MOVED: Status.HARD_BOUNCED,
-}
-
 #: Where a smarthost has not looked at any recipient yet: its 5yz is about us.
 _BEFORE_RECIPIENTS = frozenset({Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stage.AUTH, Stage.MAIL})
 
@@ -55,12 +57,12 @@ _ABOUT_THE_HOST = frozenset({Stage.CONNECT, Stage.EHLO})
 #: Reasons for which a whole site is left alone for a while.
 _SLOWS_THE_SITE = frozenset({Category.RATE_LIMITED, Category.REPUTATION_BLOCK})
 
-NXDOMAIN_DOUBTED = Outcome(
-    reply_class=ReplyClass.DEFERRED,
-    category=Category.DNS_FAILURE,
-    blame=Blame.THEIR_SERVER,
-    rule="nxdomain_doubted",
+#: How an NXDOMAIN is read that is not believed: whether one known domain vanished, or many at once.
+NXDOMAIN_DOUBTED, NXDOMAIN_EPIDEMIC = (
+    Outcome(reply_class=ReplyClass.DEFERRED, category=Category.DNS_FAILURE, blame=Blame.THEIR_SERVER, rule=rule)
+    for rule in (incidents.NXDOMAIN_DOUBTED, incidents.NXDOMAIN_EPIDEMIC)
 )
+_DOUBTED_RULES = frozenset({incidents.NXDOMAIN_DOUBTED, incidents.NXDOMAIN_EPIDEMIC})
 
 INTERNAL_ERROR = Outcome(
     reply_class=ReplyClass.DEFERRED,
@@ -86,22 +88,6 @@ class RetryPlan:
     random: Callable[[], float]
 
 
-def is_too_many_recipients(reply: Reply) -> bool:
-    """Tell whether the reply says that this transaction has enough recipients (RFC 5321 4.5.3.1.10)."""
-    if reply.stage is not Stage.RCPT or reply.code not in (452, 552):
-        return False
-    if reply.enhanced is not None and reply.enhanced.endswith(".5.3"):
-        return True
-    return "too many recipients" in reply.text.lower()
-
-
-def is_final(reply: Reply) -> bool:
-    """Tell whether the reply ends the delivery by itself; which host said it is not looked at here."""
-    if reply.code is None or not 500 <= reply.code < 600:
-        return False
-    return reply.stage is not Stage.STARTTLS and not is_too_many_recipients(reply)
-
-
 def deciding_reply(replies: Sequence[Reply]) -> Reply:
     """Choose the reply that decides among those of the hosts tried, in order.
 
@@ -116,11 +102,12 @@ def deciding_reply(replies: Sequence[Reply]) -> Reply:
     return last
 
 
-def should_believe_nxdomain(*, last_delivered_at: datetime | None, is_epidemic: bool, now: datetime) -> bool:
-    """Tell whether a domain that DNS says does not exist is really gone."""
+def doubt_of_nxdomain(*, last_delivered_at: datetime | None, is_epidemic: bool, now: datetime) -> Outcome | None:
+    """Say why DNS is not believed that a domain does not exist; None when it is really gone."""
     if is_epidemic:
-        return False
-    return last_delivered_at is None or now - last_delivered_at > RECENTLY
+        return NXDOMAIN_EPIDEMIC
+    is_known = last_delivered_at is not None and now - last_delivered_at <= RECENTLY
+    return NXDOMAIN_DOUBTED if is_known else None
 
 
 def slows_site(reply: Reply, outcome: Outcome) -> bool:
@@ -138,7 +125,7 @@ def status_of_final(reply: Reply, outcome: Outcome, *, is_smarthost: bool) -> St
     """Return the end that a final 5yz means."""
     if is_smarthost and reply.stage in _BEFORE_RECIPIENTS:
         return Status.REJECTED
-    return _STATUS_OF_FINAL.get(outcome.category, Status.SOFT_BOUNCED)
+    return end_of_final(outcome.category)
 
 
 def decide(
@@ -152,6 +139,7 @@ def decide(
     mx: str | None = None,
     is_smarthost: bool = False,
     is_unknown: bool = False,
+    deadline: datetime | None = None,
 ) -> Disposition:
     """Turn the deciding reply of a try into the delivery's next state; `outcome` is None when it is positive."""
     attempts = delivery.attempts + 1
@@ -160,7 +148,7 @@ def decide(
         outcome = replace(outcome, blame=delivery.blame)  # time is nobody's fault; what used it up is
     if outcome is None:
         status = Status.SENT if is_smarthost else Status.DELIVERED
-    elif is_final(reply) and outcome.rule != NXDOMAIN_DOUBTED.rule:
+    elif is_final(reply) and outcome.rule not in _DOUBTED_RULES:
         status = status_of_final(reply, outcome, is_smarthost=is_smarthost)
     else:
         next_at = next_try(
@@ -171,8 +159,12 @@ def decide(
             give_up_after=plan.give_up_after,
             category=outcome.category,
             random=plan.random,
+            deadline=deadline,
+            asked=heeded(reply.text, ladder=plan.ladder, random=plan.random),
         )
         status = Status.SOFT_BOUNCED if next_at is None else Status.DEFERRED
+        if next_at is None and deadline is not None and deadline < delivery.created_at + plan.give_up_after:
+            outcome = _too_late(outcome)
     return Disposition(
         delivery_id=delivery.id,
         status=status,
@@ -190,7 +182,9 @@ def decide(
 def suppressed(delivery: Delivery, *, block: Suppression, now: datetime) -> Disposition:
     """End a delivery whose address is blocked: no attempt; the reason stands where a reply would."""
     what = "the domain" if block.scope == "domain" else "the address"
-    text = f"{what} {block.value} has been blocked since {block.since_at:%Y-%m-%d} ({block.reason})"
+    why = f"{block.reason}: {block.note}" if block.note else block.reason
+    only = f" for {block.app}" if block.app else ""
+    text = f"{what} {block.value} has been blocked{only} since {block.since_at:%Y-%m-%d} ({why})"
     return Disposition(
         delivery_id=delivery.id,
         status=Status.SUPPRESSED,
@@ -198,6 +192,30 @@ def suppressed(delivery: Delivery, *, block: Suppression, now: datetime) -> Disp
         at=now,
         reply=Reply(stage=Stage.RCPT, code=None, enhanced=None, text=text),
         is_unknown=delivery.is_unknown,
+    )
+
+
+def missed(claim: Claimed, *, now: datetime, category: Category | None = None) -> Disposition:
+    """End a delivery without a further attempt because its message's deadline is over; `category`: its site's trouble.
+
+    One that was never tried was kept back by ourselves: a pause, a stop, a hold.
+    """
+    delivery = claim.delivery
+    if delivery.blame is None and category is None:
+        delivery = replace(delivery, blame=Blame.US)
+    end = expired(delivery, category=category, text=deadlines.text(claim.message), now=now)
+    return replace(end, outcome=_too_late(end.outcome) if end.outcome is not None else None)
+
+
+def _too_late(outcome: Outcome) -> Outcome:
+    """Say that the message's own time was over; whose fault that is, is as the last answer was read."""
+    return replace(
+        outcome,
+        reply_class=ReplyClass.SOFT,
+        category=Category.EXPIRED,
+        rule=deadlines.RULE,
+        entry=deadlines.ENTRY,
+        suppress=False,
     )
 
 

@@ -1,4 +1,4 @@
-"""Remember which hosts did not answer, and whose TLS is broken, so that not every mail finds out anew.
+"""Remember which hosts did not answer, whose TLS is broken, who wants no IPv6, so that not every mail finds out anew.
 
 Sites share servers: a thousand small domains with MX names of their own may all point at one dead machine. The memory
 is by address and port, lasts for the first retry step (one minute at most), and never stands in the way of the one
@@ -20,6 +20,7 @@ from relay.model import Reply, Stage
 
 LONGEST = timedelta(seconds=60)
 BROKEN_TLS_SECONDS = 600.0
+NO_IPV6_SECONDS = 86400.0
 _KEPT = 10_000
 
 
@@ -40,7 +41,7 @@ class DeadHosts:
     def note(self, result: HostResult, *, mono: float) -> None:
         """Remember a failed connect; a host that answered anything at all is not dead."""
         reply = result.replies.get(NO_RECIPIENT)
-        if reply is None or reply.stage is not Stage.CONNECT or reply.code is not None:
+        if reply is None or reply.stage is not Stage.CONNECT or reply.code is not None or not result.was_asked:
             return
         key = (result.host.ip, result.host.port)
         self._dead.pop(key, None)
@@ -91,6 +92,28 @@ class DeadHosts:
     def _is_being_tried(self, host: Host, mono: float) -> bool:
         dead = self._dead.get((host.ip, host.port))
         return dead is not None and mono < dead.tried_until
+
+
+class Ipv6Refusals:
+    """The hosts that refused mail because it came over IPv6: for a day they get it over IPv4, if they have that."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def note(self, host: Host, *, mono: float) -> None:
+        """Remember a host, by its name: what holds for one of its addresses holds for all."""
+        self._until.pop(host.name, None)
+        self._until[host.name] = mono + NO_IPV6_SECONDS
+        if len(self._until) > _KEPT:
+            del self._until[next(iter(self._until))]
+
+    def without(self, hosts: Sequence[Host], *, mono: float) -> Sequence[Host]:
+        """Leave out the IPv6 addresses of those hosts that also have an IPv4 one."""
+        if not self._until:
+            return hosts
+        refusing = {host.name for host in hosts if mono < self._until.get(host.name, mono)}
+        instead = {host.name for host in hosts if host.name in refusing and ":" not in host.ip}
+        return [host for host in hosts if host.name not in instead or ":" not in host.ip]
 
 
 class BrokenTls:

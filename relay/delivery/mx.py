@@ -18,6 +18,7 @@ that a dead name server of a backup host holds up nothing. No MX record at all: 
 A failure to find out is never taken for "there is no MX": that would send mail to the wrong host.
 IPv6 is used when `delivery.ip` says so, or on "auto" when the address we would send from has a name (PTR): the large
 providers refuse mail from nameless IPv6 addresses. Whether an address may be connected is guard.py's question.
+Mail of an app with source addresses of its own leaves from these only, to hosts of the same IP versions.
 A route of the configuration is an MX of its domain; a smarthost, or a route that names only an app, takes mail to pass
 it on, so that it is `sent` there and not `delivered`.
 """
@@ -46,7 +47,7 @@ from relay.delivery.own_addresses import ipv6_source
 from relay.delivery.protection import Protections
 from relay.delivery.resolver import Lookup, Resolver, Verdict
 from relay.model import Reply, Stage
-from relay.settings import Config
+from relay.settings import Config, HostPort
 
 #: More MX hosts, or more addresses of one host, than any honest domain needs (RFC 5321 5.1 asks for at least two).
 _MAX_HOSTS = 20
@@ -100,6 +101,7 @@ class MxRouter:
         self._patience = patience.total_seconds()
         self._ipv6_known: tuple[float, bool] | None = None
         self._tls = TlsMode(config.tls.mode)
+        self._sources = {app.name: tuple(app.source_addresses) for app in config.app if app.source_addresses}
         self._routes = [(route, _fixed(route, read_secret)) for route in config.route]
         self._smarthost = _smarthost(config.delivery, read_secret)
 
@@ -111,7 +113,29 @@ class MxRouter:
         name = to_a_label(domain.rstrip("."))
         if fixed is None and self._protections is not None and found.hosts and name is not None:
             found = await self._protections.apply(found, name)
-        return replace(found, took=timedelta(seconds=self._clock() - started))
+        return replace(self._from_chosen(found, app), took=timedelta(seconds=self._clock() - started))
+
+    async def detour(self, target: HostPort, *, domain: str, app: str) -> Route:
+        """Give the way through a host that a person named for a while; what it takes is handed on, not delivered.
+
+        Our own settings for the domain's TLS hold there too; what the domain publishes is about its own hosts.
+        """
+        name = to_a_label(domain.rstrip(".")) or domain
+        wanted = self._protections.configured(name) if self._protections is not None else None
+        tls = TlsMode.VERIFY if wanted is TlsMode.DANE else wanted or self._tls
+        fixed = _Fixed(host=target.host, port=target.port, tls=tls, credentials=None, is_smarthost=True)
+        return self._from_chosen(await self._to_fixed(fixed), app)
+
+    def _from_chosen(self, found: Route, app: str) -> Route:
+        """Leave from the source addresses of the app's choice, and only to hosts these can reach."""
+        sources = self._sources.get(app, ())
+        if not sources or not found.hosts:
+            return found
+        families = {":" in source for source in sources}
+        hosts = tuple(replace(host, sources=sources) for host in found.hosts if (":" in host.ip) in families)
+        text = f"the mail servers cannot be reached from {', '.join(sources)}, the source addresses of {app}"
+        failure = None if hosts else _temporary(text, enhanced="4.4.4")
+        return replace(found, hosts=hosts, failure=failure)
 
     def _find_fixed(self, domain: str, app: str) -> _Fixed | None:
         best: tuple[tuple[bool, bool, bool, int], _Fixed] | None = None

@@ -23,6 +23,7 @@ from relay.delivery.return_path import ReturnPath
 from relay.delivery.site import Site
 from relay.delivery.transaction import Transaction
 from relay.delivery.worker import IdleWorkers, Worker
+from relay.model import Claimed
 
 
 class Pool:
@@ -98,6 +99,19 @@ class Pool:
         for site in sites:
             if site.queued:
                 self._carriage.send_away_waiting(site)
+
+    def give_up_waiting(self, sites: Iterable[Site]) -> list[Claimed]:
+        """Take everything that has not begun out of memory."""
+        return [claim for site in sites if site.queued for claim in self._carriage.give_up_waiting(site)]
+
+    def look_again(self, sites: Iterable[Site]) -> None:
+        """Begin what may begin by now: the rates have changed."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for site in sites:
+            if site.queued:
+                self._begin(site)
 
     def pause(self) -> None:
         """Begin nothing until resumed: results cannot be recorded now."""

@@ -58,7 +58,7 @@ class Protections:
 
     async def apply(self, route: Route, domain: str) -> Route:
         """Say for each host of a domain's MX route what protects it, and leave out those that must not be used."""
-        override = self._override(domain)
+        override = self.configured(domain)
         if override is not None and override is not TlsMode.DANE:
             because = f"our settings for {domain}"
             hosts = [replace(host, protection=Protection(mode=override, because=because)) for host in route.hosts]
@@ -74,7 +74,8 @@ class Protections:
         ]
         return _joined(route, decided, tls=override or (TlsMode.VERIFY if _is_enforced(policy) else route.tls))
 
-    def _override(self, domain: str) -> TlsMode | None:
+    def configured(self, domain: str) -> TlsMode | None:
+        """Say what `[[tls.domain]]` asks for; None when it says nothing of this domain."""
         best = ""
         mode: TlsMode | None = None
         for each in self._settings.domain:

@@ -21,20 +21,26 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
+from relay import maillog
+from relay.clock import StoreClock
 from relay.delivery.carrier import Carrier
 from relay.delivery.contents import Contents
 from relay.delivery.contract import Connector, Router
 from relay.delivery.desk import Desk, Pulse
 from relay.delivery.dispatch import Dispatch
+from relay.delivery.dkim_keys import Prepare, unchanged
 from relay.delivery.fate import Classify, RetryPlan
 from relay.delivery.hosts import DeadHosts
 from relay.delivery.leases import Leases
 from relay.delivery.membership import BEAT, Membership
 from relay.delivery.pool import Pool
+from relay.delivery.providers import load_providers
 from relay.delivery.recorder import Recorder
+from relay.delivery.return_path import ReturnPath, as_given
 from relay.delivery.routing import Routing
 from relay.delivery.share import Share
 from relay.delivery.sites import Sites
+from relay.delivery.steering import Steering
 from relay.delivery.transaction import content_key
 from relay.delivery.verdict import Judge
 from relay.errors import StoreError
@@ -49,7 +55,7 @@ logger = logging.getLogger(__name__)
 BUDGET = 2000
 LEASE = timedelta(seconds=60)
 _CLAIM = 200  #: deliveries of a kind leased in one commit; more would keep intake's commits waiting
-_POLL = 0.2  #: seconds between looks for other processes' commits
+POLL = 0.2  #: seconds between looks for other processes' commits
 _LULL = 0.02  #: seconds without a nudge before the next due time is looked up
 _GATHER = 0.005  #: seconds between claims while there is plenty to do
 _BREATH = 0.004  #: seconds between claims otherwise
@@ -79,30 +85,41 @@ class Scheduler:
         member: Member | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         settle_seconds: float = 1.0,
+        poll_seconds: float = POLL,
+        return_path: ReturnPath = as_given,
+        prepare: Prepare = unchanged,
+        steering: Steering | None = None,
     ) -> None:
         """See `run`.
 
         `is_alone`: no other delivery process can be alive on this store, so all leases found are a dead one's.
         `member`: there may be others, and this is how they know us; its owner is `owner`.
+        `prepare`: makes what is sent of what is stored.
+        `steering`: kept up to date with what people order; the router may go by it too.
         """
+        self._steering = steering or Steering()
         self._router = router
         self._connector = connector
         self._config = config
-        self._clock = clock
+        self._clock = StoreClock(clock)
         self._monotonic = monotonic
         self._is_alone = is_alone
         self._settle_seconds = settle_seconds
-        self._desk = Desk(store, owner=owner, lease=LEASE, blocking=config.suppression)
+        self._poll_seconds = poll_seconds
+        self._desk = Desk(
+            store, owner=owner, lease=LEASE, blocking=config.suppression, incident=config.incident, prepare=prepare
+        )
         self._judge = Judge(
             classify=classify,
             plan=RetryPlan(ladder=config.delivery.retry, give_up_after=config.delivery.give_up_after, random=random),
-            clock=clock,
+            clock=self._clock,
             records_all=config.delivery.record == "all",
+            return_path=return_path,
         )
         self._contents = Contents(self._desk.contents)
         self._leases = Leases(self._contents, budget=BUDGET)
-        self._sites = Sites(config.delivery.site, config.site)
-        self._recorder = Recorder(self._desk, owner=self, clock=clock)
+        self._sites = Sites(config.delivery.site, config.site, providers=load_providers(), gates=self._steering.gates)
+        self._recorder = Recorder(self._desk, owner=self, clock=self._clock)
         self._nudge = asyncio.Event()
         self._started = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -115,7 +132,9 @@ class Scheduler:
         self._is_joining = False
         self._share = Share()
         self._membership = (
-            Membership(self._desk, member, owner=self, clock=clock, monotonic=monotonic) if member is not None else None
+            Membership(self._desk, member, owner=self, clock=self._clock, monotonic=monotonic)
+            if member is not None
+            else None
         )
         self._owner = owner
 
@@ -124,6 +143,18 @@ class Scheduler:
     def wake(self) -> None:
         """Look for work now."""
         self._nudge.set()
+
+    async def heed_orders(self) -> None:
+        """Heed what people ordered or took back; what waits in memory is given back, to take its new way."""
+        now = self._clock()
+        try:
+            orders = await self._desk.orders(now)
+        except StoreError as error:
+            logger.error("looking at the orders waits for the store: %s", error)
+            return
+        if self._steering.keep_to(orders, now=now, share=self._share):
+            self._dispatch.let_go(self._pool.give_up_waiting(self._sites))
+            self._pool.look_again(self._sites)
 
     @property
     def in_memory(self) -> int:
@@ -184,7 +215,10 @@ class Scheduler:
             self._join()
         self._share = Share(owner=self._owner, owners=pulse.owners)
         without = self._sites.divide(self._share)
-        self._pool.send_away([*without, *self._sites.adopt(pulse.sites)])
+        adopted = self._sites.adopt(pulse.sites)
+        for site in adopted:
+            logger.info("event=site_backs_off_with_others site=%s step=%d", maillog.quoted(site.key), site.step)
+        self._pool.send_away([*without, *adopted])
         if pulse.taken:
             logger.warning("took over %d deliveries of a process that is gone", pulse.taken)
             self._nudge.set()
@@ -212,11 +246,11 @@ class Scheduler:
 
     async def _run(self, tasks: asyncio.TaskGroup) -> None:
         self._build(tasks)
+        await self._meet()
         await self._open()
         recording = tasks.create_task(self._recorder.run())
         upkeep = [tasks.create_task(self._keep_up())]
         if self._membership is not None:
-            await self._membership.beat()  # before the first claim: whose leases they are must be known
             upkeep.append(tasks.create_task(self._membership.run()))
         self._started.set()
         while not self._stopping.is_set():
@@ -233,6 +267,11 @@ class Scheduler:
             task.cancel()
         if self._membership is not None:
             await self._leave()
+
+    async def _meet(self) -> None:
+        """Hear of the others, and what time it is, before anything is taken over or claimed."""
+        while self._membership is not None and not self._stopping.is_set() and not await self._membership.beat():
+            await self._pause(_TROUBLE_PAUSE)
 
     async def _leave(self) -> None:
         """Let the others have our share at once."""
@@ -252,6 +291,7 @@ class Scheduler:
             tasks=tasks,
             monotonic=self._monotonic,
             settle_seconds=self._settle_seconds,
+            steering=self._steering,
         )
         self._pool = Pool(
             Carrier(self._connector, DeadHosts(delivery.retry[0]), clock=self._clock, monotonic=self._monotonic),
@@ -262,6 +302,7 @@ class Scheduler:
             short_at=BUDGET // 4,
             clock=self._clock,
             monotonic=self._monotonic,
+            return_path=self._judge.return_path,
         )
         self._dispatch.use(self._pool)
         self._routing = Routing(
@@ -283,6 +324,7 @@ class Scheduler:
                 await self._pause(_TROUBLE_PAUSE)
                 continue
             self._sites.load(sites)
+            await self.heed_orders()
             if count:
                 logger.warning("took over %d deliveries whose process had stopped", count)
             return
@@ -322,9 +364,11 @@ class Scheduler:
         self._desk.changed()  # before the look: what is committed from here on is seen by the next call
         due_at = await self._desk.next_due()
         while not self._stopping.is_set():
-            left = _POLL if due_at is None else min(_POLL, (due_at - self._clock()).total_seconds())
+            left = poll = self._poll_seconds
+            if due_at is not None:
+                left = min(poll, (due_at - self._clock()).total_seconds())
             if left <= 0 and not self._has_caught:
-                left = _POLL  # due, but it was not caught (a lease that ran out, no room): no reason to hurry
+                left = poll  # due, but it was not caught (a lease that ran out, no room): no reason to hurry
             if await self._is_nudged_within(max(left, _LULL)) or self._desk.changed():
                 return
             if due_at is not None and self._clock() >= due_at:
@@ -348,6 +392,7 @@ class Scheduler:
         while True:
             await asyncio.sleep(_TICK)
             self._pool.relieve(self._sites)
+            await self.heed_orders()
             await self._pardon()
             if self._monotonic() >= keep_at:
                 await self._keep_leases()

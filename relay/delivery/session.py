@@ -150,4 +150,5 @@ class SmtpSession:
             conversation=transcript.text() if is_recorded else "",
             is_unknown=exchange.is_unknown,
             is_reused=is_reused,
+            is_dsn_passed_on="dsn" in opened.extensions,
         )

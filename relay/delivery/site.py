@@ -4,27 +4,36 @@ A site is the set of MX hosts that serve a domain, or one host:port of a route; 
 
 Limits. At most `connections` at a time, `rate` transactions in any window of its length, and one look at a time at a
 site that has not answered within the last minute, so that ten thousand mails for a dead server cost one connection.
-A server that refuses a further connection while others are open gets fewer for a minute.
+A server that refuses a further connection while others are open gets fewer for a minute. Slower paces that a person
+ordered are gates.py.
+
+Turns. First tries and retries take turns, and within each kind the apps (lanes.py), so that neither a backlog nor the
+burst of one app keeps another's new mail waiting.
 
 Back-off. rate_limited, reputation_block, or a failure of all its hosts at connect, greeting or EHLO sends the whole
-site away for one step of the retry ladder (with its jitter). When the step is over exactly one transaction probes it:
-a failure is the next step, a success resets to step one and lets the connections grow back to full within 20
-deliveries. Results of transactions begun before the back-off change nothing: they belong to the same trouble.
+site away for one step of the retry ladder (with its jitter), or for as long as its answer asks when that is longer.
+When the step is over exactly one transaction probes it: a failure is the next step, a success resets to step one and
+lets the connections grow back to full within 20 deliveries. While mail with a deadline waits, no step is longer than a
+third of the time that it has left. Results of transactions begun before the back-off change nothing: they belong to the
+same trouble.
 
 Room. How many deliveries of a site may wait in memory follows from what it completed in the last five seconds, so
-that a slow or hung site never fills the claim budget while a fast one may.
+that a slow or hung site never fills the claim budget while a fast one may. An app that has less than its share of the
+room waiting always finds room.
 
 No I/O and no clock here; `now` is wall time (it is stored), `mono` counts seconds and never jumps.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
+from relay.delivery.gates import Gates
+from relay.delivery.lanes import Lane
 from relay.delivery.meters import WINDOW_SECONDS, RateWindow, Throughput
 from relay.delivery.transaction import Transaction
+from relay.delivery.try_again import heeded
 from relay.model import Category
 from relay.retry import ladder_step
 from relay.settings import SiteLimits
@@ -47,9 +56,11 @@ _GROWTH = 20  #: deliveries until full concurrency after a back-off
 class Site:
     """The limits, the health and the waiting transactions of one site in this process."""
 
-    def __init__(self, key: str, limits: SiteLimits) -> None:
+    def __init__(self, key: str, limits: SiteLimits, *, gates: Gates | None = None) -> None:
+        """`gates`: the slower paces ordered for this process, shared by all sites."""
         self.key = key
         self.limits = limits
+        self._gates = gates or Gates()
         self.step = 0  #: 0: healthy; else the step of the ladder it is backing off on
         self.until_at: datetime | None = None
         self.category: Category | None = None
@@ -68,8 +79,8 @@ class Site:
         self._shrunk_until = float("-inf")
         self._throughput = Throughput()
         self._rate = RateWindow(limits.rate) if limits.rate is not None else None
-        self._fresh: deque[Transaction] = deque()
-        self._due: deque[Transaction] = deque()
+        self._fresh = Lane()
+        self._due = Lane()
         self._is_due_next = False
         self._pushed_at = float("-inf")
         self._recorded_at = _NEVER  #: when its back-off last changed, here or in a process we heard of
@@ -97,20 +108,17 @@ class Site:
     def queue(self, transaction: Transaction, *, is_first: bool = False) -> None:
         """Let a transaction wait; `is_first` puts back one that was already taken."""
         lane = self._fresh if transaction.is_fresh else self._due
-        if is_first:
-            lane.appendleft(transaction)
-        else:
-            lane.append(transaction)
+        (lane.put_back if is_first else lane.append)(transaction, self._gates.group_of(transaction))
 
     def take(self, now: datetime, *, mono: float, is_due_allowed: bool = True) -> Transaction | None:
-        """Take the next transaction that may begin now: first tries and retries in turn."""
+        """Take the next transaction that may begin now: first tries and retries in turn, app by app."""
         if not self._may_begin(now, mono=mono):
             return None
-        lane = self._next_lane(is_due_allowed)
-        if lane is None:
+        transaction = self._take_from_lanes(mono, is_due_allowed=is_due_allowed)
+        if transaction is None:
             return None
-        transaction = lane.popleft()
-        self._is_due_next = lane is self._fresh
+        self._is_due_next = transaction.is_fresh
+        self._gates.spend(transaction, site_key=self.key, mono=mono)
         transaction.generation = self.generation
         transaction.is_probe = self.is_probing = self.step > 0
         if self._rate is not None:
@@ -125,19 +133,25 @@ class Site:
         return waiting
 
     def rate_wait(self, mono: float) -> float:
-        """Return the seconds until the configured rate lets the next one go."""
-        return self._rate.wait(mono) if self._rate is not None else 0.0
+        """Return the seconds until the rates, configured and ordered, let the next one go."""
+        heads = [*self._fresh.heads(), *self._due.heads()]
+        ordered = min((self._gates.wait(head, site_key=self.key, mono=mono) for head in heads), default=0.0)
+        return max(self._rate.wait(mono) if self._rate is not None else 0.0, ordered)
 
     def _may_begin(self, now: datetime, *, mono: float) -> bool:
         if self.step > 0 and (self.is_probing or self.is_backing_off(now)):
             return False
         return self._rate is None or self._rate.wait(mono) <= 0.0
 
-    def _next_lane(self, is_due_allowed: bool) -> deque[Transaction] | None:
-        due = self._due if is_due_allowed else None
-        if due and (self._is_due_next or not self._fresh):
-            return due
-        return self._fresh or None
+    def _take_from_lanes(self, mono: float, *, is_due_allowed: bool) -> Transaction | None:
+        lanes = (self._due, self._fresh) if self._is_due_next else (self._fresh, self._due)
+        for lane in lanes:
+            if lane is self._due and not is_due_allowed:
+                continue
+            found = lane.take(lambda each: self._gates.wait(each, site_key=self.key, mono=mono) <= 0.0)
+            if found is not None:
+                return found
+        return None
 
     # -- connections
 
@@ -208,11 +222,19 @@ class Site:
         self.step += 1
         self.generation += 1
         self._failed_mono = mono
-        self.until_at = now + ladder_step(self.step, ladder=ladder, random=random)
+        asked = heeded(reply, ladder=ladder, random=random)
+        self.until_at = now + max(ladder_step(self.step, ladder=ladder, random=random), asked)
         self.category = category
         self.reply = reply
         self._allowed = 1
         self._shrunk_until = self._known_until = float("-inf")
+        return True
+
+    def hasten(self, until: datetime) -> bool:
+        """Let the probe go by then at the latest: mail with a deadline waits; tell whether that is sooner."""
+        if self.step == 0 or self.until_at is None or self.until_at <= until:
+            return False
+        self.until_at = until
         return True
 
     def ended(self, transaction: Transaction) -> None:
@@ -278,12 +300,16 @@ class Site:
             self._busy_since = mono
         self.load += count
 
-    def has_room(self, mono: float) -> bool:
-        """Tell whether more of its deliveries may wait in memory when memory is short.
+    def has_room(self, mono: float, *, app: str = "") -> bool:
+        """Tell whether more of its deliveries, those of this app, may wait in memory when memory is short.
 
         A site that was idle until a moment ago has not shown yet how fast it is, and may take all there is.
         """
-        return self.load < self._room(mono)
+        room = self._room(mono)
+        if self.load < room:
+            return True
+        waiting = self._fresh.load_of(app) + self._due.load_of(app)
+        return bool(app) and waiting < room / len({app} | self._fresh.apps | self._due.apps)
 
     def expect(self, mono: float) -> None:
         """Judge its pace from here on: that nothing was completed until now was not its doing."""
@@ -295,7 +321,7 @@ class Site:
         excess = self.load - self._room(mono)
         for lane in (self._due, self._fresh):
             while excess > 0 and lane:
-                out.append(lane.pop())
+                out.append(lane.take_newest())
                 excess -= len(out[-1].claims)
         return out
 

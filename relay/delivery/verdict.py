@@ -8,11 +8,12 @@ not 2xx, or for all when the configuration says so. No I/O; the clock and the cl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from relay.delivery import fate
 from relay.delivery.contract import HostResult, Route
+from relay.delivery.return_path import ReturnPath, as_given
 from relay.delivery.transaction import NO_RECIPIENT, Transaction
 from relay.model import Attempt, Category, Claimed, Delivery, DeliveryId, Disposition, Outcome, Reply, Stage
 
@@ -47,6 +48,7 @@ class Judge:
     plan: fate.RetryPlan
     clock: Callable[[], datetime]
     records_all: bool = False  #: keep the conversation of every attempt
+    return_path: ReturnPath = as_given
 
     def judge(self, transaction: Transaction) -> Verdict:
         """Decide for every recipient of a transaction that some host answered, or none did."""
@@ -71,14 +73,13 @@ class Judge:
             verdict.trouble = _unreached(transaction, verdict) or (troubles[-1] if troubles else None)
         return verdict
 
-    def judge_no_route(self, claim: Claimed, route: Route, *, is_nxdomain_believed: bool) -> Disposition:
-        """Decide for a delivery whose domain has no host to go to."""
+    def judge_no_route(self, claim: Claimed, route: Route, *, doubt: Outcome | None = None) -> Disposition:
+        """Decide for a delivery whose domain has no host to go to; `doubt` is why an NXDOMAIN is not believed."""
         reply = route.failure
         if reply is None:
             raise ValueError(f"the route of {claim.delivery.domain} has neither hosts nor a failure")
         now = self.clock()
-        is_doubted = route.is_nxdomain and not is_nxdomain_believed
-        outcome = fate.NXDOMAIN_DOUBTED if is_doubted else self._outcome(reply, claim, {})
+        outcome = doubt if doubt is not None else self._outcome(reply, claim, {})
         row = Attempt(
             delivery_id=claim.delivery.id,
             number=claim.delivery.attempts + 1,
@@ -88,7 +89,15 @@ class Judge:
             outcome=outcome,
             timings={"dns": route.took.total_seconds()},
         )
-        return fate.decide(claim.delivery, reply, outcome=outcome, rows=(row,), plan=self.plan, now=now)
+        return fate.decide(
+            claim.delivery,
+            reply,
+            outcome=outcome,
+            rows=(row,),
+            plan=self.plan,
+            now=now,
+            deadline=claim.message.expires_at,
+        )
 
     def judge_error(self, claim: Claimed, error: BaseException) -> Disposition:
         """Decide for a delivery whose attempt failed inside the relay itself."""
@@ -107,7 +116,15 @@ class Judge:
             reply=reply,
             outcome=fate.INTERNAL_ERROR,
         )
-        return fate.decide(claim.delivery, reply, outcome=fate.INTERNAL_ERROR, rows=(row,), plan=self.plan, now=now)
+        return fate.decide(
+            claim.delivery,
+            reply,
+            outcome=fate.INTERNAL_ERROR,
+            rows=(row,),
+            plan=self.plan,
+            now=now,
+            deadline=claim.message.expires_at,
+        )
 
     def _splits(self, transaction: Transaction) -> set[DeliveryId]:
         """Name the recipients refused for their number while others went through, so that a rest can be sent."""
@@ -128,7 +145,7 @@ class Judge:
             rows.append(self._row(delivery, result, reply, self._outcome(reply, claim, outcomes), transaction.route))
             is_unknown = is_unknown or (result.is_unknown and reply.code is None)
         reply = fate.deciding_reply(replies)
-        return fate.decide(
+        decided = fate.decide(
             delivery,
             reply,
             outcome=self._outcome(reply, claim, outcomes),
@@ -138,7 +155,9 @@ class Judge:
             mx=reply.host or transaction.results[-1].host.name,
             is_smarthost=transaction.route.is_smarthost,
             is_unknown=is_unknown,
+            deadline=claim.message.expires_at,
         )
+        return replace(decided, is_dsn_passed_on=transaction.results[-1].is_dsn_passed_on)
 
     def _row(
         self, delivery: Delivery, result: HostResult, reply: Reply, outcome: Outcome | None, route: Route
@@ -164,7 +183,7 @@ class Judge:
     def _outcome(self, reply: Reply, claim: Claimed, outcomes: Outcomes) -> Outcome | None:
         if reply.is_positive:
             return None
-        sender, recipient = claim.message.mail_from, claim.delivery.address
+        sender, recipient = self.return_path(claim), claim.delivery.address
         key = (reply, sender.lower() == recipient.lower())  # all that the recipient changes in the reading
         outcome = outcomes.get(key)
         if outcome is None:

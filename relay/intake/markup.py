@@ -136,7 +136,8 @@ def in_calendar(text: str) -> list[Reference]:
             start = _ical_time(match[3].strip(), match[2])
             if start is None:
                 continue
-            value, kind = start.isoformat(), "event_start"
+            is_day = "T" not in match[3].upper()
+            value, kind = (start.date() if is_day else start).isoformat(), "event_start"
         found[name] = Reference(kind=kind, value=value, source="icalendar", rule=name, confidence=80)
         if len(found) == 2:
             break

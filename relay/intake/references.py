@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
+from relay import deadline
 from relay.headers import HeaderBlock, clean, decode_value, message_ids
 from relay.intake.esp_headers import LOOSE, in_field
 from relay.intake.markup import in_calendar, in_html, parse_start
@@ -52,8 +53,18 @@ class Found:
     @property
     def event_at(self) -> datetime | None:
         """When the booked event begins."""
-        starts = (parse_start(r.value) for r in self.references if r.kind == "event_start")
-        return next((start for start in starts if start is not None), None)
+        return next((at for _, at in self._starts()), None)
+
+    @property
+    def event_until(self) -> datetime | None:
+        """Until when the event has surely not begun: its start, or the end of the day when only that is known."""
+        return next((deadline.until(written, at) for written, at in self._starts()), None)
+
+    def _starts(self) -> Iterator[tuple[str, datetime]]:
+        for reference in self.references:
+            start = parse_start(reference.value) if reference.kind == "event_start" else None
+            if start is not None:
+                yield reference.value, start
 
 
 _NOTHING = Found()

@@ -7,6 +7,7 @@ is not kept once it is delivered, for the report keeps it. RFC 5321 4.4, 4.5.5 a
 
 from __future__ import annotations
 
+from relay import dsn_rules
 from relay.address import domain_of
 from relay.errors import Refused
 from relay.headers import HeaderBlock, decode_value, message_ids, parse_addresses, received_line
@@ -69,5 +70,6 @@ def make_copy(content: bytes, block: HeaderBlock, *, report_id: str, to: str, gi
         status=Status.QUEUED,
         created_at=given.at,
         next_at=given.at,
+        dsn=dsn_rules.ITSELF,  # what becomes of it concerns nobody: no notice, no counter, no statistics
     )
     return Submission(message=message, content=whole, deliveries=(delivery,))

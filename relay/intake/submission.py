@@ -3,7 +3,8 @@
 The envelope decides the recipients, never the headers; of the headers only names, subject and references are read.
 The app's From rule is checked here too, since only the content says what the From header is. In mode hold every
 delivery is held; in mode redirect each goes to the one configured address and keeps the intended one beside it, so
-that a test system cannot reach a guest. RFC 5321 3.3, RFC 6409 6.1.
+that a test system cannot reach a guest. Until when the mail is worth delivering is relay/deadline.py's word.
+RFC 5321 3.3, RFC 6409 6.1.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from relay import dsn_rules
 from relay.address import address_key, domain_of
+from relay.deadline import deadline_of
 from relay.errors import Refused
 from relay.headers import HeaderBlock, decode_value, hides_address, message_ids, parse_addresses
 from relay.intake.policy import Policy
@@ -96,8 +99,10 @@ def build(
     found = extractor(app).find(block, repaired.content)
     message = _message(transaction, given, repaired, found, header_from=header_from, from_name=from_name)
     names = _names(block)
+    is_answer = dsn_rules.is_answer(block)
     deliveries = tuple(
-        _delivery(app, given, recipient, name=names.get(key, "")) for key, recipient in transaction.recipients.items()
+        _delivery(transaction, given, recipient, name=names.get(key, ""), is_answer=is_answer)
+        for key, recipient in transaction.recipients.items()
     )
     return Submission(message=message, content=repaired.content, deliveries=deliveries, references=found.references)
 
@@ -183,6 +188,13 @@ def _message(
         booking=found.first("booking"),
         customer=found.first("customer"),
         phone=found.first("phone"),
+        expires_at=deadline_of(
+            block,
+            setting=transaction.app.deadline,
+            kind=found.kind,
+            event_until=found.event_until,
+            accepted_at=given.at,
+        ),
         event_at=found.event_at,
         listener=given.listener,
         client_ip=given.client_ip,
@@ -217,7 +229,10 @@ def _names(block: HeaderBlock) -> dict[str, str]:
     return names
 
 
-def _delivery(app: App, given: Circumstances, recipient: Recipient, *, name: str) -> Delivery:
+def _delivery(
+    transaction: Transaction, given: Circumstances, recipient: Recipient, *, name: str, is_answer: bool
+) -> Delivery:
+    app = transaction.app
     kind, _, target = app.mode.partition(":")
     address = target if kind == "redirect" else recipient.address
     return Delivery(
@@ -233,4 +248,7 @@ def _delivery(app: App, given: Circumstances, recipient: Recipient, *, name: str
         held=APP_HOLD if kind == "hold" else None,
         notify=recipient.notify,
         orcpt=recipient.orcpt,
+        dsn=dsn_rules.to_tell(
+            notify=recipient.notify, setting=app.dsn, mail_from=transaction.mail_from, is_answer=is_answer
+        ),
     )

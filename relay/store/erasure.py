@@ -3,8 +3,9 @@
 Of every message that went to the address (or came from it) the raw mail, subject, booking, customer, phone, names,
 the servers' words and the conversation go, from the search index too. The rows stay with status, category, times and
 app, under one address that says nothing, so that the counts of the past stay right. Blocks and the error counter stay
-under a keyed hash; when an app sends to the address again they hold again (`revive`). Nothing is touched while a
-delivery to the address is open.
+under a keyed hash; when an app sends to the address again they hold again (`revive`). Where other rows name the
+address (corrections of others, suggestions, notes, kept answers), that text goes too. Nothing is touched while a
+delivery of a message that the address is in is open, be it to somebody else: its mail is still needed.
 
 A message with several recipients loses its raw mail and subject for all of them, because both may name the person.
 What the database leaves in freed pages is wiped by `relay.store.scrub` afterwards.
@@ -27,7 +28,18 @@ ERASED = "erased@erased.invalid"
 _DOMAIN = "erased.invalid"
 
 _LOOK = 20_000
-_EMPTIED = ("message", "attempts", "incidents", "events", "reports", "deliveries")
+_EMPTIED = ("message", "attempts", "incidents", "events", "reports", "hosts", "deliveries")
+
+#: What is emptied wherever it names the address.
+_NAMING = (
+    "empty_notes",
+    "empty_block_notes",
+    "empty_incident_replies",
+    "empty_incident_notes",
+    "empty_site_replies",
+    "drop_tokens",
+    "empty_refusals",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +49,20 @@ class Found:
     address: str  #: normalised
     messages: tuple[str, ...]  #: message ids
     deliveries: int = 0
-    open: int = 0  #: deliveries that have not ended
+    open: int = 0  #: deliveries of these messages that have not ended
+    events: tuple[int, ...] = ()  #: rows of events whose text names it
+    reports: tuple[str, ...] = ()  #: returned mail of no message that names it
 
 
 def look(tx: Tx, address_key: str) -> Found:
     """Find every message that an address is in; reads the whole log once."""
-    here: dict[str, Value] = {"address": address_key}
+    here: dict[str, Value] = {"address": address_key, "pattern": like_pattern(address_key)}
     deliveries = {row["id"]: row for name in ("deliveries", "meant_for") for row in tx.rows(f"erasure.{name}", here)}
     messages = {row["message_id"]: None for row in deliveries.values()}
+    messages |= {row["id"]: None for row in tx.rows("erasure.copies", here)}
     after = 0
     while True:
-        params: dict[str, Value] = {"after": after, "limit": _LOOK, "pattern": like_pattern(address_key)}
-        found = tx.rows("erasure.written_by", here | params)
+        found = tx.rows("erasure.written_by", here | {"after": after, "limit": _LOOK})
         messages |= {row["id"]: None for row in found}
         if len(found) < _LOOK:
             break
@@ -57,7 +71,9 @@ def look(tx: Tx, address_key: str) -> Found:
         address=address_key,
         messages=tuple(messages),
         deliveries=len(deliveries),
-        open=sum(row["next_at"] is not None for row in deliveries.values()),
+        open=sum(len(tx.rows("erasure.open_in", {"id": each})) for each in messages),
+        events=tuple(row["seq"] for row in tx.rows("erasure.naming_events", here)),
+        reports=tuple(row["id"] for row in tx.rows("erasure.naming_reports", here)),
     )
 
 
@@ -67,8 +83,13 @@ def has_new_mail(tx: Tx, address_key: str) -> bool:
 
 
 def erase_messages(tx: Tx, address_key: str, message_ids: Iterable[str]) -> None:
-    """Empty these messages; called with a few at a time, so that no writer waits long."""
+    """Empty these messages; called with a few at a time, so that no writer waits long.
+
+    One that is being sent again meanwhile is left alone.
+    """
     for message_id in message_ids:
+        if tx.one("erasure.open_in", {"id": message_id}) is not None:
+            continue
         params: dict[str, Value] = {
             "id": message_id,
             "address": address_key,
@@ -82,11 +103,16 @@ def erase_messages(tx: Tx, address_key: str, message_ids: Iterable[str]) -> None
             tx.run(f"erasure.empty_{part}", params)
 
 
-def erase_person(tx: Tx, address_key: str, *, now: datetime, by: str) -> None:
+def erase_person(tx: Tx, found: Found, *, now: datetime, by: str) -> None:
     """Erase what is not a message: notices, redirects, refusals, and the address itself; the last step of all."""
+    address_key = found.address
     hashed = address_hash(tx, address_key)
+    tx.many("erasure.empty_event", [{"seq": each} for each in found.events])
+    tx.many("erasure.drop_content", [{"id": each} for each in found.reports])
+    tx.many("erasure.empty_report", [{"id": each} for each in found.reports])
     params: dict[str, Value] = {
         "address": address_key,
+        "pattern": like_pattern(address_key),
         "hash": hashed,
         "instead": ERASED,
         "id": "",
@@ -99,7 +125,8 @@ def erase_person(tx: Tx, address_key: str, *, now: datetime, by: str) -> None:
         "empty_events",
         "drop_notices",
         "drop_redirects",
-        "empty_refusals",
+        "forget_suggestion",
+        *_NAMING,
         "forget_correction",
         "hide_address",
         "hide_blocks",

@@ -1,20 +1,23 @@
-"""Compose SELECT text for searches: the one place where SQL is put together in Python.
+"""Compose SELECT text for searches of the log, and for choosing open deliveries.
 
-Only fixed fragments of this file are joined; every value is bound. Pages go by key (newest first, "older than the last
-one seen"), nothing counts all rows.
+Only here, in block_filters.py, notice_filters.py and refusal_filters.py is SQL put together in Python. Only fixed
+fragments are joined; every value is bound (conditions.py). Pages go by key (newest first, "older than the last one
+seen"), nothing counts all rows.
 """
 
-# ruff: noqa: S608 - this is the file where SQL may be put together
+# ruff: noqa: S608 - one of the files where SQL may be put together
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from relay.address import address_key
 from relay.model import DeliveryId
 from relay.status import Status
+from relay.store.conditions import Where, contains
 from relay.store.protocols import Value
 from relay.store.text import fold, like_pattern, reference_key
 
@@ -49,7 +52,7 @@ _LOG_COLUMNS = """SELECT
   m.customer, m.kind, d.status, d.category, d.blame, d.rule, d.attempts, d.mx, d.code, d.enhanced, d.reply,
   CASE WHEN d.lease_owner IS NULL THEN d.next_at END AS next_at, d.held,
   d.marks, d.created_at, d.delivered_at, d.ended_at, d.resend_of, d.form, d.intended, d.is_unknown,
-  m.duplicate_of, m.size
+  m.duplicate_of, m.size, m.expires_at
 """
 
 _MESSAGE = "JOIN message m ON m.id = d.message_id"
@@ -67,11 +70,15 @@ class Query:
     ] = ()  #: each a part of address, name, subject, booking, customer, phone, id, Message-ID, From
     to: str | None = None  #: part of the recipient's address (also the intended one) or name
     address: str | None = None  #: the whole address, in any case of letters
+    redirected_from: str | None = None  #: the whole address that the app gave, before a redirect changed it
     booking: str | None = None  #: the whole booking, spelled in any way
+    customer: str | None = None  #: the whole customer number, spelled in any way
     status: tuple[Status, ...] = ()  #: any of these
     app: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    archived: bool | None = None  #: only the archive, or only what is not in it; then `now` is needed
+    now: datetime | None = None
     before: int | None = None  #: `seq` of the last row of the page before
     limit: int = 50
 
@@ -81,6 +88,19 @@ class Query:
         if self.to:
             found.append(_needle(self.to))
         return found
+
+    @property
+    def archive_ends(self) -> datetime:
+        """Everything originally accepted before this is the archive."""
+        if self.now is None:
+            raise ValueError("what is archived depends on the time: give `now`")
+        return month_before(self.now)
+
+
+def month_before(moment: datetime) -> datetime:
+    """Go back one calendar month; from a day that month does not have, to its last."""
+    year, month = (moment.year, moment.month - 1) if moment.month > 1 else (moment.year - 1, 12)
+    return moment.replace(year=year, month=month, day=min(moment.day, monthrange(year, month)[1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,21 +112,6 @@ class Selection:
     app: str | None = None
     site: str | None = None  #: host or site key last tried
     address: str | None = None
-
-
-@dataclass(slots=True)
-class _Where:
-    """Conditions joined by AND, with their values."""
-
-    conditions: list[str] = field(default_factory=list)
-    params: dict[str, Value] = field(default_factory=dict)
-
-    def add(self, condition: str, **params: Value) -> None:
-        self.conditions.append(condition)
-        self.params.update(params)
-
-    def text(self) -> str:
-        return "WHERE " + "\n  AND ".join(self.conditions) if self.conditions else ""
 
 
 def log_plain(query: Query, *, after: int = 0, bounds: tuple[int, int] | None = None) -> tuple[str, dict[str, Value]]:
@@ -181,12 +186,12 @@ def unindexed(*, after: int, limit: int) -> tuple[str, dict[str, Value]]:
     return sql, {"after": after, "limit": limit}
 
 
-def _log_where(query: Query, *, seq: str, bounds: tuple[int, int] | None) -> _Where:
-    where = _Where(params={"limit": query.limit})
+def _log_where(query: Query, *, seq: str, bounds: tuple[int, int] | None) -> Where:
+    where = Where(params={"limit": query.limit})
     for number, word in enumerate(word for word in query.words if word):
-        where.add(_contains(WORDS, f"word{number}", word), **{f"word{number}": like_pattern(fold(word))})
+        where.add(contains(WORDS, f"word{number}", word), **{f"word{number}": like_pattern(fold(word))})
     if query.to:
-        where.add(_contains(_TO, "to", _needle(query.to)), to=like_pattern(_needle(query.to)))
+        where.add(contains(_TO, "to", _needle(query.to)), to=like_pattern(_needle(query.to)))
     if query.address is not None:
         where.add("d.address_key = :address", address=address_key(query.address))
     if query.booking:
@@ -194,6 +199,18 @@ def _log_where(query: Query, *, seq: str, bounds: tuple[int, int] | None) -> _Wh
             "d.message_id IN (SELECT message_id FROM reference WHERE value_key = :booking AND kind = 'booking')",
             booking=reference_key(query.booking),
         )
+    if query.customer:
+        where.add(
+            "d.message_id IN (SELECT message_id FROM reference WHERE value_key = :customer AND kind = 'customer')",
+            customer=reference_key(query.customer),
+        )
+    if query.redirected_from is not None:
+        where.add(
+            "d.id IN (SELECT e.delivery_id FROM event e WHERE e.address = :asked_for AND e.kind = 'redirected')",
+            asked_for=address_key(query.redirected_from),
+        )
+    if query.archived is not None:
+        _add_archived(where, query)
     if query.status:
         _add_status(where, query.status)
     if query.app:
@@ -209,7 +226,20 @@ def _log_where(query: Query, *, seq: str, bounds: tuple[int, int] | None) -> _Wh
     return where
 
 
-def _add_status(where: _Where, statuses: Sequence[Status]) -> None:
+def _add_archived(where: Where, query: Query) -> None:
+    """A message goes into the archive by its own date, with its resends, whenever they were made."""
+    if query.archived:
+        where.add("m.accepted_at < :archive_ends", archive_ends=query.archive_ends)
+        if query.since is not None and query.since >= query.archive_ends:
+            # Only a resend can be younger than its message; a partial index knows them.
+            where.add(
+                "d.seq IN (SELECT r.seq FROM delivery r WHERE r.resend_of IS NOT NULL AND r.created_at >= :since)"
+            )
+    else:
+        where.add("m.accepted_at >= :archive_ends", archive_ends=query.archive_ends)
+
+
+def _add_status(where: Where, statuses: Sequence[Status]) -> None:
     names = []
     for number, status in enumerate(statuses):
         names.append(f":status{number}")
@@ -222,12 +252,6 @@ def _add_status(where: _Where, statuses: Sequence[Status]) -> None:
         where.add("d.next_at IS NOT NULL")
 
 
-def _contains(text: str, param: str, word: str) -> str:
-    """Say that a text contains the word, in any case of letters."""
-    # LIKE knows the case of ASCII letters by itself; folding is only called, row by row, where it makes a difference.
-    return f"{text} LIKE :{param} ESCAPE '\\'" if word.isascii() else f"fold({text}) LIKE :{param} ESCAPE '\\'"
-
-
 def _needle(to: str) -> str:
     """An address is looked for in the form that is compared, a part of one as it is."""
     return address_key(to) if "@" in to and not to.isascii() else fold(to)
@@ -235,7 +259,7 @@ def _needle(to: str) -> str:
 
 def selection(chosen: Selection, *, locks: bool = False) -> tuple[str, dict[str, Value]]:
     """The open deliveries of a selection; `locks` keeps others from changing them meanwhile (PostgreSQL)."""
-    where = _Where()
+    where = Where()
     where.add("d.next_at IS NOT NULL")
     if chosen.ids:
         names = [f":id{number}" for number in range(len(chosen.ids))]
@@ -255,62 +279,3 @@ def selection(chosen: Selection, *, locks: bool = False) -> tuple[str, dict[str,
         f"{' FOR UPDATE OF d' if locks else ''}"
     )
     return sql, where.params
-
-
-def refusal_search(
-    *,
-    words: Sequence[str],
-    to: str | None,
-    app: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    before: int | None,
-    after: int | None,
-    limit: int,
-) -> tuple[str, dict[str, Value]]:
-    """Search what intake refused."""
-    where = _Where(params={"limit": limit})
-    for number, word in enumerate(words):
-        where.add(_contains(_REFUSAL_WORDS, f"word{number}", word), **{f"word{number}": like_pattern(fold(word))})
-    if to:
-        where.add(_contains("COALESCE(rcpt_to, '')", "to", to), to=like_pattern(fold(to)))
-    if app:
-        where.add("app = :app", app=app)
-    if since is not None:
-        where.add("at >= :since", since=since)
-    if until is not None:
-        where.add("at < :until", until=until)
-    if before is not None:
-        where.add("seq < :before", before=before)
-    if after is not None:
-        where.add("seq > :after", after=after)
-    return f"SELECT * FROM refusal {where.text()} ORDER BY seq DESC LIMIT :limit", where.params
-
-
-_REFUSAL_WORDS = """(
-  client_ip || '
-' || helo || '
-' || COALESCE(auth_user, '') || '
-' || COALESCE(mail_from, '') || '
-' || COALESCE(rcpt_to, '') || '
-' || text || '
-' || reason || '
-' || COALESCE(app, '')
-)"""
-
-
-def suppression_search(
-    *, words: str, now: datetime, with_lifted: bool, before: int | None, limit: int
-) -> tuple[str, dict[str, Value]]:
-    """List blocks."""
-    where = _Where(params={"limit": limit})
-    if words:
-        where.add(
-            _contains("(value || ' ' || reason || ' ' || note || ' ' || by)", "words", words),
-            words=like_pattern(fold(words)),
-        )
-    if not with_lifted:
-        where.add("lifted_at IS NULL AND (until_at IS NULL OR until_at > :now)", now=now)
-    if before is not None:
-        where.add("id < :before", before=before)
-    return f"SELECT * FROM suppression {where.text()} ORDER BY id DESC LIMIT :limit", where.params

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from relay.model import Attempt, Blame, Category, Delivery, DeliveryId, Event, Message, MessageId, Reference
+from relay.moments import json_time
 from relay.status import Status
 from relay.store import events, filters, rows
 from relay.store.filters import Query
@@ -73,6 +74,7 @@ class LogRow:
     is_unknown: bool
     duplicate_of: MessageId | None
     size: int
+    expires_at: datetime | None  #: its deadline: nothing of it is delivered after that
 
     def as_json(self) -> dict[str, object]:
         """The keys of `waybill log --json`, always all of them; times in RFC 3339 with Z."""
@@ -99,6 +101,7 @@ class LogRow:
             "intended": self.intended,
             "resend_of": self.resend_of,
             "delivered_at": json_time(self.delivered_at),
+            "expires_at": json_time(self.expires_at),
         }
 
 
@@ -138,13 +141,6 @@ class Later:
     event: int
     refusal: int
     open_to: int
-
-
-def json_time(moment: datetime | None) -> str | None:
-    """Write a time as RFC 3339 UTC with Z and milliseconds."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def find(tx: Tx, wanted: str) -> Found | None:

@@ -16,7 +16,12 @@ from relay.store.sqlite import connect, db, translate
 SET = "relay"
 
 #: Every step there is, in order.
-STEPS = ("m0001_relay_core", "m0002_search", "m0003_nodes", "m0004_understanding")
+STEPS = (
+    *("m0001_relay_core", "m0002_search", "m0003_nodes", "m0004_understanding", "m0005_tls"),
+    "m0006_steering",
+    "m0007_dsn",
+    "m0008_deadlines",
+)
 
 
 def applied(connection: db.Connection) -> list[str]:

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay import notices
+from relay import deadline, notices
 from relay.address import address_key
 from relay.model import Delivery, DeliveryId, Disposition, Message, MessageId
 from relay.notices import ADDRESS_CAUSES, State
 from relay.status import Status
-from relay.store import filters, rows, suppressions
+from relay.store import notice_filters, rows, suppressions
 from relay.store.protocols import Row, Tx, Value
 from relay.suggest import Relative
 
@@ -77,16 +77,20 @@ def follow(tx: Tx, subject: Row, disposition: Disposition) -> None:
         _note_held_back(tx, subject, disposition)
     else:
         cause = notices.cause_of(disposition.status, outcome=disposition.outcome, reply=disposition.reply)
-        if cause is not None:
-            raise_notice(
-                tx,
-                subject["address_key"],
-                cause=cause,
-                shown=subject["address"],
-                delivery_id=disposition.delivery_id,
-                app=subject["app"],
-                at=disposition.at,
-            )
+        was_warned_of = subject["warned_at"] is not None
+        if cause is None or (cause == deadline.ENTRY and was_warned_of):
+            return
+        if was_warned_of:
+            _settle_late(tx, subject, at=disposition.at, note="it ended for another reason")
+        raise_notice(
+            tx,
+            subject["address_key"],
+            cause=cause,
+            shown=subject["address"],
+            delivery_id=disposition.delivery_id,
+            app=subject["app"],
+            at=disposition.at,
+        )
 
 
 def raise_notice(
@@ -139,12 +143,27 @@ def _note_held_back(tx: Tx, subject: Row, disposition: Disposition) -> None:
 
 def _heal(tx: Tx, subject: Row, disposition: Disposition) -> None:
     """End what mail to the address itself heals."""
+    _settle_late(tx, subject, at=disposition.at, note=f"{subject['address']} took it in time")
     for row in open_on(tx, subject["address_key"]):
         is_the_mail = row["count"] == 1 and row["proof_message_id"] == subject["message_id"]
         was_returned = row["proof_taken_at"] is not None
         is_later = disposition.at >= row["last_at"]
         if is_later and notices.is_healed(row["cause"], is_the_mail=is_the_mail, was_returned=was_returned):
             _end(tx, row["id"], at=disposition.at, note=f"{subject['address']} took mail")
+
+
+def _settle_late(tx: Tx, subject: Row, *, at: datetime, note: str) -> None:
+    """End the notice that a mail may come too late, or turn it to another late mail, when it is about this one."""
+    for row in open_on(tx, subject["address_key"]):
+        is_its_mail = subject["warned_at"] is not None or row["proof_message_id"] == subject["message_id"]
+        if row["cause"] != deadline.ENTRY or not is_its_mail:
+            continue
+        wanted: dict[str, Value] = {"address": subject["address_key"], "message_id": subject["message_id"]}
+        other = tx.one("deadlines.other_late", {**wanted, "since": row["opened_at"], "rule": deadline.RULE})
+        if other is None:
+            _end(tx, row["id"], at=at, note=note)
+        else:
+            tx.run("deadlines.turn_to", {"id": row["id"], "delivery_id": other["id"]})
 
 
 def _heal_original(tx: Tx, subject: Row, disposition: Disposition) -> None:
@@ -215,7 +234,7 @@ def search(
     `before`: the id of the last one of the page before.
     """
     last = tx.one("notices.get", {"id": before}) if before is not None else None
-    sql, params = filters.notice_search(
+    sql, params = notice_filters.notice_search(
         words=words,
         address=address,
         cause=cause,

@@ -62,6 +62,25 @@ def migrate(url: str, base_dir: Path) -> list[str]:
         backend.close()
 
 
+def scrub(url: str, base_dir: Path) -> bool:
+    """Wipe what deleted rows left in the files of the database; False when others kept it busy, to be tried again.
+
+    Raises:
+        StoreError: the store cannot be opened.
+    """
+    if is_shared(url):
+        _need_psycopg()
+        from relay.store import postgres_schema
+
+        return postgres_schema.scrub(url, loader.load("postgres"))
+    path = _path(url, base_dir)
+    backend = SqliteBackend(path, loader.load("sqlite"))
+    try:
+        return backend.scrub()
+    finally:
+        backend.close()
+
+
 def folder_of(url: str, base_dir: Path) -> Path:
     """Give the folder on whose disk the store grows; a server's disk is its own business, and ours is base_dir's.
 

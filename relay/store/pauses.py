@@ -62,7 +62,7 @@ def resume(tx: Tx, *, scope: str, value: str, now: datetime) -> int:
     """End all pauses on exactly this; return how many there were."""
     found = [each for each in every(tx) if each.scope == scope and each.value == value]
     for each in found:
-        _end(tx, each, now=now)
+        end(tx, each, now=now)
     return len(found)
 
 
@@ -73,11 +73,13 @@ def every(tx: Tx) -> list[Pause]:
 
 def hold_due(tx: Tx, *, now: datetime) -> None:
     """End pauses whose time is over and hold what is due but paused; the first step of every claim."""
-    for each in every(tx):
-        if each.until_at is not None and each.until_at <= now:
-            _end(tx, each, now=now)
-    for each in every(tx):
-        _hold(tx, each, due=now)
+    found = every(tx)
+    ended = [each for each in found if each.until_at is not None and each.until_at <= now]
+    for each in ended:
+        end(tx, each, now=now)
+    for each in found:
+        if each not in ended:
+            _hold(tx, each, due=now)
 
 
 def _hold(tx: Tx, pause: Pause, *, due: datetime) -> int:
@@ -87,7 +89,8 @@ def _hold(tx: Tx, pause: Pause, *, due: datetime) -> int:
     return tx.run(f"pauses.hold_{pause.scope}", {**params, "value": pause.value})
 
 
-def _end(tx: Tx, pause: Pause, *, now: datetime) -> None:
+def end(tx: Tx, pause: Pause, *, now: datetime) -> None:
+    """End one pause, and no other on the same."""
     tx.run("pauses.delete", {"id": pause.id})
     tx.run("pauses.free", {"held": held_text(pause), "now": now})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from relay.store.log import json_time
+from relay.moments import json_time
 from relay.store.protocols import Row, Tx
 
 #: Columns that serve the machine alone.

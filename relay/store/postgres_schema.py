@@ -51,6 +51,22 @@ def migrate(url: str, statements: dict[str, str]) -> list[str]:
         connection.close()
 
 
+def scrub(url: str, statements: dict[str, str]) -> bool:
+    """Remove the old versions of changed and deleted rows from the tables; what the server's WAL archive holds stays.
+
+    Raises:
+        StoreError: the server cannot be reached or refused.
+    """
+    connection = connect(url)
+    try:
+        connection.execute(statements["schema.scrub"].encode())
+        return True
+    except psycopg.Error as error:
+        raise translate(error) from error
+    finally:
+        connection.close()
+
+
 def _pending(connection: Connection) -> list[str]:
     done: list[str] = []
     if _has(connection, "migration"):

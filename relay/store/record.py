@@ -1,8 +1,10 @@
 """Record what came of an attempt: one unit, all of it or nothing.
 
 In one transaction: the attempt rows, the delivery's new status and reply, its next time, the counters of its address,
-an automatic block, the last success of address and domain, and the end of a content nobody may keep. Whether an error
-counts and blocks is decided by relay/suppress.py; whether a step is legal by relay/status.py.
+an automatic block, the notice or incident that a failure makes, what the sender is to be told by mail (dsn.py), the
+last success of address and domain, and the end of a content nobody may keep. Whether an error counts and blocks is
+decided by relay/suppress.py, whether a step is legal by relay/status.py. What an incident has stopped counts against
+nobody; what becomes of a notification to a sender concerns nobody either.
 
 An attempt happened even when its delivery was meanwhile cancelled or taken over by another process. Its rows are then
 kept all the same, and a copy that arrived is shown as delivered; any other result leaves the delivery as it is and is
@@ -11,16 +13,15 @@ told by an event (`late_result`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from relay import suppress
-from relay.errors import StoreError
+from relay import dsn_rules, suppress
 from relay.model import DeliveryId, Disposition, Event, Suppression
-from relay.settings import Suppressions
+from relay.settings import IncidentSettings, Suppressions
 from relay.status import FAILED, OPEN, Status, check_transition
-from relay.store import content, events, rows, suppressions
+from relay.store import content, counters, dsn, events, incidents, notices, rows, suppressions
 from relay.store.protocols import Row, Tx, Value
 
 #: Successes are written to address and domain when the last one noted is older than this: a day is exact enough for
@@ -28,6 +29,7 @@ from relay.store.protocols import Row, Tx, Value
 _STALE = timedelta(days=1)
 
 _DEFAULTS = Suppressions()
+_INCIDENT_DEFAULTS = IncidentSettings()
 _ARRIVED = frozenset({Status.DELIVERED, Status.SENT})
 
 
@@ -42,47 +44,118 @@ class Recorded:
 
 
 def record(
-    tx: Tx, disposition: Disposition, *, owner: str | None = None, settings: Suppressions = _DEFAULTS
+    tx: Tx,
+    disposition: Disposition,
+    *,
+    owner: str | None = None,
+    settings: Suppressions = _DEFAULTS,
+    incident: IncidentSettings = _INCIDENT_DEFAULTS,
 ) -> Recorded | None:
     """Record one disposition; `owner` is the lease holder, None for a late report. None: there is no such delivery.
 
     Raises:
         IllegalTransition: the status cannot follow on the present one.
     """
-    subject = tx.one("record.subject", {"id": disposition.delivery_id})
+    subject = _subjects(tx, [disposition.delivery_id]).get(disposition.delivery_id)
     if subject is None:
         return None
+    return _record(tx, disposition, subject, owner=owner, settings=settings, incident=incident)
+
+
+def record_all(
+    tx: Tx,
+    dispositions: Sequence[Disposition],
+    *,
+    owner: str | None = None,
+    settings: Suppressions = _DEFAULTS,
+    incident: IncidentSettings = _INCIDENT_DEFAULTS,
+) -> dict[DeliveryId, Recorded | None]:
+    """Record many dispositions in one unit; all that deciding needs is read in one look, and again where it changed."""
+    subjects = _subjects(tx, [each.delivery_id for each in dispositions])
+    recorded: dict[DeliveryId, Recorded | None] = {}
+    changed: set[str] = set()
+    for each in dispositions:
+        subject = subjects.get(each.delivery_id)
+        if subject is not None and not changed.isdisjoint(
+            (each.delivery_id, subject["address_key"], subject["domain"])
+        ):
+            subject = _subjects(tx, [each.delivery_id]).get(each.delivery_id)
+        if subject is None:
+            recorded[each.delivery_id] = None
+            continue
+        recorded[each.delivery_id] = _record(tx, each, subject, owner=owner, settings=settings, incident=incident)
+        changed |= {each.delivery_id, subject["address_key"]}
+        if _is_stale(subject["domain_delivered_at"], each.at):
+            changed.add(subject["domain"])
+    return recorded
+
+
+def _subjects(tx: Tx, ids: Iterable[DeliveryId]) -> dict[DeliveryId, Row]:
+    return {row["id"]: row for row in tx.rows("record.subjects", {"ids": rows.ids_param(ids)})}
+
+
+def _record(
+    tx: Tx,
+    disposition: Disposition,
+    subject: Row,
+    *,
+    owner: str | None,
+    settings: Suppressions,
+    incident: IncidentSettings,
+) -> Recorded:
     if owner is not None and subject["lease_owner"] != owner and _is_recorded(tx, disposition):
         return Recorded(is_applied=True, status=Status(subject["status"]))
     for attempt in disposition.attempt_rows:
-        tx.run("record.insert_attempt", rows.attempt_params(attempt))
+        tx.later("record.insert_attempt", rows.attempt_params(attempt))
     old = Status(subject["status"])
     if owner is not None and not _may_apply(subject, disposition, owner):
         _note_late(tx, subject, disposition)
         return Recorded(is_applied=False, status=old)
     check_transition(old, disposition.status)
-    if tx.run("record.update_delivery", _delivery_params(disposition, old)) != 1:
-        raise StoreError(f"delivery {disposition.delivery_id} changed while its result was recorded")
+    tx.later("record.update_delivery", _delivery_params(disposition, old), changes=1)
     if disposition.status is Status.SUPPRESSED:
         _note_suppressed(tx, subject, disposition)
+    if subject["dsn"] is not None:
+        _plan_dsn(tx, subject, disposition, old)
+    effect = _effect(tx, subject, disposition, settings=settings, incident=incident)
+    is_notification = subject["dsn"] == dsn_rules.ITSELF
+    if not is_notification:
+        _save_address(tx, subject, disposition, counts=effect.counts)
+    block = _block(tx, subject, disposition, effect.block_reason) if effect.block_reason else None
+    if not is_notification:
+        notices.follow(tx, subject, disposition)
+    if disposition.next_at is None and subject["store_content"] != "all":
+        content.drop_if_ended(tx, subject["message_id"])
+    return Recorded(is_applied=True, status=disposition.status, counted=effect.counts, block=block)
+
+
+def _plan_dsn(tx: Tx, subject: Row, disposition: Disposition, old: Status) -> None:
+    """Plan to tell the sender, where that was asked for; a notification itself asks for nothing."""
+    action = dsn_rules.due(subject["dsn"], old=old, new=disposition.status, is_passed_on=disposition.is_dsn_passed_on)
+    if action is not None:
+        dsn.plan(tx, disposition.delivery_id, message_id=subject["message_id"], action=action, at=disposition.at)
+
+
+def _effect(
+    tx: Tx, subject: Row, disposition: Disposition, *, settings: Suppressions, incident: IncidentSettings
+) -> suppress.Effect:
+    """Say what the result does to its address, which is nothing once an incident has stopped what it is about."""
+    if subject["dsn"] == dsn_rules.ITSELF:
+        return suppress.NOTHING
+    joined = incidents.join(tx, subject, disposition, settings=incident)
+    if joined is not None and joined.is_spared:
+        if settings.count_our_faults:  # whoever counts again later must spare it too
+            counters.forgive(tx, [disposition.delivery_id], now=disposition.at)
+        return suppress.NOTHING
     effect = suppress.decide(
         status=disposition.status,
         outcome=disposition.outcome,
         error_count=subject["error_count"] or 0,
         settings=settings,
     )
-    _save_address(tx, subject, disposition, counts=effect.counts)
-    block = _block(tx, subject, disposition, effect.block_reason) if effect.block_reason else None
-    if disposition.next_at is None and subject["store_content"] != "all":
-        content.drop_if_ended(tx, subject["message_id"])
-    return Recorded(is_applied=True, status=disposition.status, counted=effect.counts, block=block)
-
-
-def record_all(
-    tx: Tx, dispositions: Iterable[Disposition], *, owner: str | None = None, settings: Suppressions = _DEFAULTS
-) -> dict[DeliveryId, Recorded | None]:
-    """Record many dispositions in one unit."""
-    return {each.delivery_id: record(tx, each, owner=owner, settings=settings) for each in dispositions}
+    if joined is not None and effect.counts:
+        incidents.mark_counted(tx, joined, disposition.delivery_id)
+    return effect
 
 
 def _is_recorded(tx: Tx, disposition: Disposition) -> bool:
@@ -135,7 +208,7 @@ def _save_address(tx: Tx, subject: Row, disposition: Disposition, *, counts: boo
     is_failure = disposition.status in FAILED and disposition.status is not Status.REJECTED
     is_success = disposition.status is Status.DELIVERED
     at = disposition.at
-    phone, customer = _person(tx, subject)
+    phone, customer = _person(subject)
     delivered_at = at if is_success and _is_stale(subject["last_delivered_at"], at) else None
     is_news = (
         subject["known"] is None
@@ -147,7 +220,7 @@ def _save_address(tx: Tx, subject: Row, disposition: Disposition, *, counts: boo
     )
     if is_news:
         outcome, reply = disposition.outcome, disposition.reply
-        tx.run(
+        tx.later(
             "record.save_address",
             {
                 "address": subject["address_key"],
@@ -164,17 +237,12 @@ def _save_address(tx: Tx, subject: Row, disposition: Disposition, *, counts: boo
             },
         )
     if is_success and _is_stale(subject["domain_delivered_at"], at):
-        tx.run("record.save_domain", {"domain": subject["domain"], "at": at})
+        tx.later("record.save_domain", {"domain": subject["domain"], "at": at})
 
 
-def _person(tx: Tx, subject: Row) -> tuple[str | None, str | None]:
+def _person(subject: Row) -> tuple[str | None, str | None]:
     """Phone and customer number that the message gives, when they can only be this recipient's."""
-    phone: str | None = subject["phone"]
-    customer: str | None = subject["customer"]
-    if phone is None and customer is None:
-        return None, None
-    row = tx.one("record.is_only_recipient", {"message_id": subject["message_id"]})
-    return (phone, customer) if row is not None and row["recipients"] == 1 else (None, None)
+    return (subject["phone"], subject["customer"]) if subject["is_only"] else (None, None)
 
 
 def _is_stale(before: datetime | None, at: datetime) -> bool:

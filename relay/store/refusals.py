@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relay.model import Refusal
-from relay.store import filters, rows
+from relay.store import refusal_filters, rows
 from relay.store.protocols import Tx, Value
 
 
@@ -47,7 +47,7 @@ def search(
     `after` and `up_to` are places in the order. Whoever follows takes them from log.reach: where several nodes write,
     a lower number may be committed later than a higher one that was seen already.
     """
-    sql, params = filters.refusal_search(
+    sql, params = refusal_filters.refusal_search(
         words=list(words),
         to=to,
         app=app,

@@ -6,6 +6,7 @@
     delivered    sent → delivered; else noted
     delay        noted
 
+The sender of the mail, who would have got it but for our return path, is told of it where that was asked for.
 Everything leaves an event, so that the time line of the mail tells it. What a status may become stands in
 relay/endings.py and relay/status.py; counting and blocking in record.py. RFC 3464, RFC 5965, RFC 6430.
 """
@@ -16,10 +17,11 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay import endings
+from relay import dsn_rules, endings
 from relay.classify.classifier import BLAME, SUPPRESSING
 from relay.classify.reply import parse_reply
 from relay.classify.report_model import Report, ReportedRecipient, ReportKind
+from relay.dsn_rules import Action
 from relay.model import (
     Category,
     DeliveryId,
@@ -34,7 +36,7 @@ from relay.model import (
 )
 from relay.settings import IncidentSettings, Suppressions
 from relay.status import OPEN, Status
-from relay.store import events, notices, suppressions
+from relay.store import dsn, events, notices, suppressions
 from relay.store.protocols import Row, Tx
 from relay.store.record import record
 
@@ -72,6 +74,7 @@ def apply(tx: Tx, case: Case) -> None:
             _note(tx, case, "auto_reply", f"An automatic answer came: {clean(case.title)}".removesuffix(": "))
         case ReportKind.DELAY:
             _note(tx, case, "delayed", f"A server reports that it still tries: {case.reason}")
+            _pass_on(tx, case, dsn_rules.DELAY, Action.DELAYED)
         case ReportKind.DELIVERED:
             _arrived(tx, case)
         case ReportKind.NONE if is_not_spam(case.report):
@@ -159,6 +162,8 @@ def _complained(tx: Tx, case: Case) -> None:
 def _arrived(tx: Tx, case: Case) -> None:
     subject = case.subject
     _note(tx, case, "receipt", f"A server reports that it arrived: {case.reason}".removesuffix(": "))
+    is_relayed = case.said.action == Action.RELAYED
+    _pass_on(tx, case, dsn_rules.SUCCESS, Action.RELAYED if is_relayed else Action.DELIVERED)
     if Status(subject["status"]) is Status.SENT:
         reply = Reply(stage=Stage.DATA, code=subject["code"], enhanced=subject["enhanced"], text=subject["reply"] or "")
         _record(tx, case, Status.DELIVERED, reply=reply, outcome=None)
@@ -182,6 +187,17 @@ def _reply(case: Case) -> Reply:
     if reply.enhanced is not None or case.said.status is None:
         return reply
     return Reply(stage=reply.stage, code=reply.code, enhanced=case.said.status, text=reply.text)
+
+
+def _pass_on(tx: Tx, case: Case, asked: str, action: Action) -> None:
+    """Have the sender told what another server says; of a delay once. Of a failure record.py does it."""
+    told = case.subject["dsn"]
+    if not dsn_rules.wants(told, asked):
+        return
+    delivery_id = DeliveryId(case.subject["id"])
+    dsn.plan(tx, delivery_id, message_id=MessageId(case.subject["message_id"]), action=action, at=case.at)
+    if action is Action.DELAYED:
+        dsn.forget_delay(tx, delivery_id, told)
 
 
 def _mark(tx: Tx, case: Case, mark: str) -> None:

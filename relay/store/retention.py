@@ -22,7 +22,7 @@ _WITH_THE_LOG = ("refusals", "events", "reports", "notices", "incidents", "block
 _TOKENS = timedelta(days=1)
 
 #: What belongs to a message, in the order in which it can be found through the message's deliveries.
-_PARTS = ("attempts", "incident_deliveries", "reports", "references", "events", "deliveries")
+_PARTS = ("attempts", "incident_deliveries", "forgiven", "reports", "references", "events", "dsn_due", "deliveries")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

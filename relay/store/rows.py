@@ -126,6 +126,7 @@ def delivery_params(d: Delivery, *, address_key: str) -> dict[str, Value]:
         "form": d.form,
         "notify": d.notify,
         "orcpt": d.orcpt,
+        "dsn": d.dsn,
         "by": d.by,
         "is_unknown": int(d.is_unknown),
         "marks": " ".join(d.marks),
@@ -160,6 +161,7 @@ def delivery(row: Row) -> Delivery:
         form=row["form"],
         notify=row["notify"],
         orcpt=row["orcpt"],
+        dsn=row["dsn"],
         by=row["by"],
         is_unknown=bool(row["is_unknown"]),
         marks=tuple(row["marks"].split()),
@@ -281,6 +283,7 @@ def address(row: Row) -> AddressRecord:
         customer=row["customer"],
         corrected_to=row["corrected_to"],
         corrected_at=row["corrected_at"],
+        reset_at=row["reset_at"],
     )
 
 

@@ -1,6 +1,7 @@
 """The spool: what waits to be sent. Units of work for intake (accept) and delivery (claim, lease, release).
 
-accept writes a whole submission at once: message, content, deliveries, references. A claim is one conditional
+accept writes a whole submission at once: message, content, deliveries, references; what is redirected (redirects.py)
+goes to its new address from the start. A claim is one conditional
 UPDATE … RETURNING with a lease; a row that another process has is not returned. While leased, `next_at` is when the
 lease runs out; a lease that ran out is taken over and the delivery marked as "outcome unknown", because nobody can
 say how far its last attempt came. Nothing is ever deleted to free a lock. What a pause covers is held, not claimed.
@@ -17,7 +18,7 @@ from datetime import datetime, timedelta
 from relay.address import address_key
 from relay.model import Claimed, Delivery, DeliveryId, Event, Message, MessageId, Reference, Submission
 from relay.status import OPEN
-from relay.store import content, events, pauses, rows, suppressions
+from relay.store import content, erasure, events, pauses, redirects, rows, suppressions
 from relay.store.content import Packed, pack
 from relay.store.content import load as load_content
 from relay.store.protocols import Row, Tx, Value
@@ -30,8 +31,10 @@ __all__ = [
     "accept",
     "add_delivery",
     "claim",
+    "deliveries_of",
     "hold_claimed",
     "load_content",
+    "lock_message",
     "next_due",
     "pack",
     "record",
@@ -53,24 +56,37 @@ def accept(tx: Tx, submission: Submission, *, packed: Packed | None = None) -> M
 
     `packed` is content.pack(submission.content), made beforehand so that large mail is not compressed in here.
     """
-    message = submission.message
+    message, deliveries = submission.message, submission.deliveries
     references = submission.references
-    if message.message_id and message.duplicate_of is None:
-        earlier = _earlier(tx, message)
-        if earlier is not None:
-            message = replace(message, duplicate_of=earlier)
+    notes: list[Event] = []
+    before = _before(tx, message)
+    if before["earlier"] is not None and message.duplicate_of is None:
+        message = replace(message, duplicate_of=MessageId(before["earlier"]))
+    if before["has_redirects"]:
+        deliveries, notes = redirects.apply(tx, deliveries, now=message.accepted_at)
     if message.booking is None and any(reference.kind == "thread" for reference in references):
         inherited = _thread_booking(tx, message.app, references)
         if inherited is not None:
             message = replace(message, booking=inherited.value)
             references = (*references, inherited)
-    tx.run("spool.insert_message", rows.message_params(message))
+    tx.later("spool.insert_message", rows.message_params(message))
     content.put(tx, message.id, packed or pack(submission.content))
-    for delivery in submission.deliveries:
+    for delivery in deliveries:
         _insert(tx, delivery)
+    events.add_all(tx, notes)
     for reference in references:
-        tx.run("spool.insert_reference", _reference_params(message.id, reference))
+        tx.later("spool.insert_reference", _reference_params(message.id, reference))
     return message
+
+
+def deliveries_of(tx: Tx, message_id: MessageId) -> tuple[Delivery, ...]:
+    """All deliveries of a message, its resends among them, oldest first."""
+    return tuple(rows.delivery(row) for row in tx.rows("spool.deliveries_of", {"message_id": message_id}))
+
+
+def lock_message(tx: Tx, message_id: MessageId) -> None:
+    """Let units that look at a message's deliveries before they add one run one after the other, on any node."""
+    tx.run("spool.lock_message", {"message_id": message_id})
 
 
 def add_delivery(tx: Tx, delivery: Delivery, *, changed_content: bytes | None = None) -> None:
@@ -100,6 +116,7 @@ def claim(tx: Tx, *, owner: str, now: datetime, lease: timedelta, limit: int, fr
 def _with_messages(tx: Tx, found: Sequence[Row], now: datetime) -> list[Claimed]:
     wanted = rows.ids_param({row["message_id"] for row in found})
     messages = {row["id"]: rows.message(row) for row in tx.rows("spool.messages", {"ids": wanted})}
+    erasure.revive(tx, {row["address_key"] for row in found if not row["attempts"]})
     blocked = suppressions.blocked_among(tx, [row["id"] for row in found], now=now)
     claimed = []
     for row in sorted(found, key=lambda row: int(row["seq"])):
@@ -171,13 +188,14 @@ def _insert(tx: Tx, delivery: Delivery) -> None:
     params = rows.delivery_params(delivery, address_key=address_key(delivery.address))
     if delivery.status in OPEN and delivery.next_at is None:
         params["next_at"] = delivery.created_at
-    tx.run("spool.insert_delivery", params)
+    tx.later("spool.insert_delivery", params)
 
 
-def _earlier(tx: Tx, message: Message) -> MessageId | None:
-    since = message.accepted_at - DUPLICATE_WINDOW
-    row = tx.one("spool.earlier_submission", {"message_id": message.message_id, "app": message.app, "since": since})
-    return MessageId(row["id"]) if row else None
+def _before(tx: Tx, message: Message) -> Row:
+    """Look once for all that may change a submission: an earlier one like it, and redirects."""
+    now = message.accepted_at
+    params: dict[str, Value] = {"message_id": message.message_id, "app": message.app, "now": now}
+    return tx.rows("spool.before_accept", {**params, "since": now - DUPLICATE_WINDOW})[0]
 
 
 def _thread_booking(tx: Tx, app: str, references: Sequence[Reference]) -> Reference | None:

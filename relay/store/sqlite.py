@@ -115,6 +115,13 @@ class SqliteTx:
         except db.Error as error:
             raise translate(error) from error
 
+    def later(
+        self, statement: str, params: Mapping[str, Value] | None = None, /, *, changes: int | None = None
+    ) -> None:
+        count = self.run(statement, params)
+        if changes is not None and count != changes:
+            raise StoreError(f"{statement} changed {count} rows and not {changes}")
+
     def many(self, statement: str, params: Iterable[Mapping[str, Value]], /) -> None:
         try:
             self._connection.executemany(self._statements[statement], map(_bind, params))
@@ -305,6 +312,18 @@ class SqliteBackend:
             raise translate(error) from error
         return SqliteReader(connection, self._statements)
 
+    def scrub(self) -> bool:
+        """Empty the WAL, where old pages still hold what was wiped; False when readers or writers never let go."""
+        with self.turn:
+            connection = connect(self.path, is_new=False)
+            try:
+                is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except db.Error as error:
+                raise translate(error) from error
+            finally:
+                connection.close()
+        return not is_busy
+
     def check(self, writer: Writer, /) -> None:
         """Look the file over after a fault.
 
@@ -376,6 +395,7 @@ def _prepare(connection: db.Connection) -> None:
             f"journal_size_limit={WAL_LIMIT}",
             "wal_autocheckpoint=0",
             "mmap_size=0",
+            "secure_delete=ON",  # what was pruned or erased is not to be read in the file's free pages
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
     except db.Error as error:

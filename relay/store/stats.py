@@ -1,7 +1,8 @@
 """Counts and rates over a window of time, for `waybill stats` and the overview page.
 
 A delivery belongs to the window in which it was made. The delivery rate is delivered ÷ (delivered + ended in failure);
-what still waits, was blocked, cancelled or handed to a smarthost is in neither part.
+what still waits, was blocked, cancelled or handed to a smarthost is in neither part. Notifications to senders are
+counted nowhere: they are no mail of the app.
 """
 
 from __future__ import annotations

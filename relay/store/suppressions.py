@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relay.model import DeliveryId, Suppression
-from relay.store import filters, rows
-from relay.store.filters import BlockQuery, Undoing
+from relay.store import block_filters, rows
+from relay.store.block_filters import BlockQuery, Undoing
 from relay.store.protocols import Row, Tx, Value
 
 __all__ = [
@@ -144,7 +144,7 @@ def history(tx: Tx, value: str, *, scope: str) -> list[Listing]:
 
 def search(tx: Tx, query: BlockQuery, *, now: datetime) -> list[Listing]:
     """List blocks, newest first."""
-    return [_listing(row) for row in tx.compose(*filters.suppression_search(query, now=now))]
+    return [_listing(row) for row in tx.compose(*block_filters.suppression_search(query, now=now))]
 
 
 def page(tx: Tx, *, after: int, now: datetime, limit: int) -> list[Suppression]:
@@ -155,7 +155,9 @@ def page(tx: Tx, *, after: int, now: datetime, limit: int) -> list[Suppression]:
 
 def automatic(tx: Tx, chosen: Undoing, *, after: int, limit: int) -> list[Suppression]:
     """Read the automatic blocks of a selection that still stand, oldest first, from behind the id `after`."""
-    return [rows.suppression(row) for row in tx.compose(*filters.automatic_blocks(chosen, after=after, limit=limit))]
+    return [
+        rows.suppression(row) for row in tx.compose(*block_filters.automatic_blocks(chosen, after=after, limit=limit))
+    ]
 
 
 def _listing(row: Row) -> Listing:

@@ -10,9 +10,12 @@ import pytest
 from relay.status import Status
 from tests.cli.desk import CONTENT, Desk
 
+BACKENDS = ("postgres", "sqlite")
+
 LOG_KEYS = [
     *("id", "message", "accepted_at", "app", "from", "to", "subject", "booking", "kind", "status", "category", "blame"),
-    *("attempts", "mx", "code", "enhanced", "reply", "next_at", "marks"),
+    *("attempts", "mx", "code", "enhanced", "reply", "next_at", "marks", "intended", "resend_of", "delivered_at"),
+    "expires_at",
 ]
 
 REFUSED_KEYS = [

@@ -11,6 +11,8 @@ from relay.status import Status
 from relay.store import log, spool
 from tests.cli.desk import Desk
 
+BACKENDS = ("postgres", "sqlite")
+
 KEYS = [
     *("domain", "waiting", "held", "sending", "oldest_at", "next_at"),
     *("attempts", "mx", "code", "enhanced", "reply", "category"),

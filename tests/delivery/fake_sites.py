@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from relay.delivery.contract import Credentials, Envelope, Host, HostResult, Route, TlsMode
@@ -27,6 +27,7 @@ from relay.model import (
     Submission,
     new_id,
 )
+from relay.settings import HostPort
 from relay.status import Status
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -80,6 +81,7 @@ class Behaviour:
     connect_gate: asyncio.Event | None = None
     is_stale: bool = False  #: reused connections turn out dead at MAIL
     max_sessions: int | None = None  #: more are refused with 421
+    no_ipv6: Reply | None = None  #: the answer to any mail over IPv6
     is_asked: bool = True  #: False: the relay itself refuses to connect there
 
 
@@ -117,6 +119,11 @@ class World:
         if domain in self.route_gates:
             await self.route_gates[domain].wait()
         return self.routes[domain]
+
+    async def detour(self, target: HostPort, *, domain: str, app: str) -> Route:
+        """The way through a host that a person named; `serve` it under its name first."""
+        host = next(host for route in self.routes.values() for host in route.hosts if host.name == target.host)
+        return Route(site=str(target), hosts=(replace(host, port=target.port),), is_smarthost=True)
 
     async def connect(
         self, host: Host, *, tls: TlsMode, credentials: Credentials | None = None
@@ -180,6 +187,8 @@ class FakeSession:
             lost = refusal(None, stage=Stage.DATA, text="network connection lost after the content")
             return self._result(envelope, dict.fromkeys(addresses, lost), is_reused, is_unknown=True)
         said = behaviour.replies(envelope) if behaviour.replies is not None else {}
+        if behaviour.no_ipv6 is not None and ":" in self._host.ip:
+            said = dict.fromkeys(addresses, behaviour.no_ipv6)
         replies = {address: said.get(address, OK) for address in addresses}
         self._world.taken += [address for address, reply in replies.items() if reply.is_positive]
         if any(reply.code == 421 for reply in replies.values()):

@@ -11,6 +11,7 @@ from typing import Any
 
 from relay.delivery.fate import Classify
 from relay.delivery.scheduler import Scheduler
+from relay.delivery.steering import Detours, Steering
 from relay.model import Delivery, Submission
 from relay.settings import Config
 from relay.status import OPEN, Status
@@ -143,9 +144,10 @@ async def started(
     grace: timedelta = timedelta(seconds=2),
 ) -> AsyncIterator[Running]:
     """Run a scheduler until the block ends, then stop it in order."""
+    steering = Steering()
     scheduler = Scheduler(
         store,
-        world,
+        Detours(world, steering, clock=world.clock.now),
         connector=world,
         classify=classify,
         config=settings or config(),
@@ -155,6 +157,7 @@ async def started(
         is_alone=is_alone,
         monotonic=world.clock.monotonic,
         settle_seconds=0.0,
+        steering=steering,
     )
     task = asyncio.create_task(scheduler.run())
     try:

@@ -142,10 +142,26 @@ def test_each_server_address_sees_one_of_our_sources_and_its_name() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("addresses", [("127.0.0.11", "203.0.113.9"), ("203.0.113.9", "127.0.0.11")])
+def test_a_source_address_of_another_node_is_never_used(addresses: tuple[str, str]) -> None:
+    async def scenario() -> str | None:
+        sources = [SourceAddress(address=address) for address in addresses]
+        async with serving() as peer:
+            opened = connector(source_addresses=sources, own_addresses={"127.0.0.11"})
+            session = await opened.connect(host(peer.port), tls=TlsMode.MAY)
+            assert isinstance(session, SmtpSession)
+            result = await session.deliver(envelope())
+            await session.quit()
+            return result.source
+
+    assert asyncio.run(scenario()) == "127.0.0.11"
+
+
 def test_a_source_address_that_is_not_ours_is_told_in_words() -> None:
     result, _ = connect({}, source_addresses=[SourceAddress(address="203.0.113.9")])
     assert result is not None
-    assert "cannot assign requested address" in only_reply(result).text
+    assert only_reply(result).text == "cannot send from 203.0.113.9: it is no address of this machine"
+    assert not result.was_asked, "it says nothing about the server"
 
 
 @pytest.mark.parametrize("code", [421, 450, 554])

@@ -7,8 +7,8 @@ import socket
 import pytest
 
 from relay.delivery.guard import is_private, may_connect
-from relay.delivery.own_addresses import OwnAddresses, ipv6_source
-from relay.settings import HostPort
+from relay.delivery.own_addresses import OwnAddresses, ipv6_source, tell_sources, usable
+from relay.settings import HostPort, SourceAddress
 
 
 def verdict(
@@ -150,6 +150,25 @@ def test_an_own_address_is_asked_for_again_after_a_minute() -> None:
     assert "127.0.0.1" in own
     now[0] = 61.0
     assert "127.0.0.1" in own
+
+
+@pytest.mark.parametrize(
+    ("configured", "had", "level"),
+    [
+        (["127.0.0.1", "203.0.113.9"], ["127.0.0.1"], "WARNING"),
+        (["203.0.113.9"], [], "ERROR"),
+        (["127.0.0.1"], ["127.0.0.1"], ""),
+        ([], [], ""),
+    ],
+)
+def test_a_node_sends_from_the_configured_addresses_that_it_has(
+    configured: list[str], had: list[str], level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = OwnAddresses(clock=lambda: 0.0)
+    sources = [SourceAddress(address=address) for address in configured]
+    assert tell_sources(sources, own) == had
+    assert [record.levelname for record in caplog.records] == ([level] if level else [])
+    assert [source.address for source in usable(sources, own)] == (had or configured), "with none it fails, and says so"
 
 
 def test_the_ipv6_source_is_an_address_or_nothing() -> None:

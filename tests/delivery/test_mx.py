@@ -51,6 +51,7 @@ def with_router(
     *,
     config: Config | None = None,
     ipv6_source: str | None = None,
+    has_address: Callable[[str], bool] = lambda ip: True,
     dead_first: bool = False,
     clock: Callable[[], float] = time.monotonic,
     timeout: float = 0.2,
@@ -72,6 +73,7 @@ def with_router(
                 read_secret=lambda path: f"secret of {path.name}",
                 rng=random.Random(seed),
                 ipv6_source=lambda: ipv6_source,
+                has_address=has_address,
                 patience=timedelta(seconds=patience),
             )
             try:
@@ -270,6 +272,13 @@ def test_ipv6_comes_first_when_it_may_be_used(ip: str, source: str | None, names
 def test_a_configured_ipv4_source_keeps_ipv6_out() -> None:
     config = settings(source_addresses=[SourceAddress(address="192.0.2.9")])
     assert [host.ip for host in route_of(BOTH, config=config, ipv6_source="2a00::1").hosts] == [V4["a"], V4["b"]]
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_ipv6_is_used_only_where_the_node_has_the_configured_source(has_it: bool) -> None:
+    config = settings(ip="auto", source_addresses=[SourceAddress(address="2a00::1")])
+    route = route_of({**BOTH, **PTR}, config=config, has_address=lambda ip: has_it)
+    assert (route.hosts[0].ip == "2606:2800::1") == has_it
 
 
 def test_both_loopbacks_are_used_in_a_test_set_up() -> None:

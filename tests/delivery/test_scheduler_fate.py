@@ -145,13 +145,19 @@ def test_only_our_pace_or_name_slows_a_site(reply: Reply, given: Outcome, want: 
 
 @pytest.mark.parametrize(
     ("days_ago", "is_epidemic", "want"),
-    [(None, False, True), (91, False, True), (89, False, False), (None, True, False), (200, True, False)],
+    [
+        (None, False, None),
+        (91, False, None),
+        (89, False, fate.NXDOMAIN_DOUBTED),
+        (None, True, fate.NXDOMAIN_EPIDEMIC),
+        (200, True, fate.NXDOMAIN_EPIDEMIC),
+    ],
 )
 def test_nxdomain_is_believed_only_of_strangers_and_one_at_a_time(
-    days_ago: int | None, is_epidemic: bool, want: bool
+    days_ago: int | None, is_epidemic: bool, want: Outcome | None
 ) -> None:
     last = None if days_ago is None else START - timedelta(days=days_ago)
-    got = fate.should_believe_nxdomain(last_delivered_at=last, is_epidemic=is_epidemic, now=START)
+    got = fate.doubt_of_nxdomain(last_delivered_at=last, is_epidemic=is_epidemic, now=START)
     assert got is want
 
 

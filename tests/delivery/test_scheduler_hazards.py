@@ -42,6 +42,25 @@ def waits_for_site(running: Running, address: str) -> bool:
     return running.count(sql, address=address) == 1
 
 
+def test_a_pause_of_ours_is_not_taken_for_a_slow_site(tmp_path: Path) -> None:
+    made = world("guest")
+    gate = made.host("mx.guest").gate = asyncio.Event()
+    count = scheduling.BUDGET // 4 + 100
+
+    async def scene(running: Running) -> None:
+        await running.accept_all(submission([f"{number}@guest.example"], at=START) for number in range(count))
+        await running.until(lambda: running.scheduler.in_memory == count)
+        running.scheduler.store_failed()  # as a restart of the database does
+        running.clock.advance(10)
+        running.scheduler._pool.relieve(running.scheduler._sites)
+        running.scheduler.store_works()
+        running.scheduler._pool.relieve(running.scheduler._sites)
+        gate.set()
+        await running.until_ended()
+
+    play(tmp_path, scene, world=made)
+
+
 @pytest.mark.parametrize("attempts", [0, 1])
 def test_many_mails_for_a_domain_whose_look_up_hangs_delay_no_other(tmp_path: Path, attempts: int) -> None:
     made = world("hung", "guest")

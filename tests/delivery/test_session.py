@@ -352,6 +352,24 @@ def test_parameters_go_only_to_servers_that_offer_them(ehlo: bytes, mail: str, r
 
 
 @pytest.mark.parametrize(
+    ("ehlo", "want"),
+    [
+        (b"250-mx\r\n250-DSN\r\n250 SMTPUTF8\r\n", "utf-8;jürgen@gäst.example"),
+        (b"250-mx\r\n250 DSN\r\n", "utf-8;j\\x{FC}rgen@g\\x{E4}st.example"),
+    ],
+)
+def test_an_international_original_recipient_is_ascii_where_the_server_knows_nothing_else(
+    ehlo: bytes, want: str
+) -> None:
+    async def scenario(peer: Peer) -> None:
+        sent = envelope(delivery(ANNA, notify="NEVER", orcpt="utf-8;jürgen@gäst.example"))
+        assert only_reply(await send(peer.port, sent)).code == 250
+        assert peer.commands[2] == f"RCPT TO:<{ANNA}> NOTIFY=NEVER ORCPT={want}"
+
+    with_peer({"EHLO": Say(ehlo)}, scenario)
+
+
+@pytest.mark.parametrize(
     "address", ["anna@guest.example\r\nRCPT TO:<evil@x.example>", "an\x00na@guest.example", "a\tb@guest.example"]
 )
 def test_a_control_character_never_becomes_a_command(address: str) -> None:

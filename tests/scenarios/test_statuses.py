@@ -1,6 +1,7 @@
 """Every status a mail can have, brought about by a real server and read from the command line (mission 003 and 004).
 
-Setup: one relay, one scripted server whose people answer in every way, one domain that does not exist.
+Setup: one relay, one scripted server whose people answer in every way, one domain that does not exist; a mail service
+       that one of two apps sends through.
 Test:  smtplib -> relay -> the servers' answers -> `waybill log`, `show` and `why`.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.peers import ACCEPTS, NULL_MX, Background, FakeDns, FakeMx, Records, Step, wait_until
+from tests.support.peers import ACCEPTS, NULL_MX, Background, FakeDns, FakeMx, Records, Step, at, wait_until
 from tests.support.process import ConfigFile, Node, config_file, running
 
 #: Part before the @ -> what the server says to RCPT.
@@ -28,6 +29,7 @@ PEOPLE = (
     ("big", "552 5.3.4 <{rcpt}>: message size exceeds fixed limit"),
 )
 OPEN = {"queued", "deferred"}
+LETTERS = "letters.example"  #: the app that sends from there sends through a mail service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +39,20 @@ class World:
     node: Node
     config: ConfigFile
     mx: FakeMx
+    service: FakeMx  #: the mail service that the app "letters" sends through
 
-    def send(self, to: str, *, booking: str = "BK-1", kind: str = "Confirmation", **headers: str) -> None:
+    def send(
+        self,
+        to: str,
+        *,
+        booking: str = "BK-1",
+        kind: str = "Confirmation",
+        domain: str = "hotel.example",
+        **headers: str,
+    ) -> None:
         mail = EmailMessage()
         for name, value in {
-            "From": "Harbour Hotel <desk@hotel.example>",
+            "From": f"Harbour Hotel <desk@{domain}>",
             "Reply-To": "Front Desk <front@hotel.example>",
         }.items():
             mail[name] = value
@@ -53,9 +64,18 @@ class World:
         with smtplib.SMTP(self.config.smtp.host, self.config.smtp.port, timeout=20) as smtp:
             smtp.send_message(mail)
 
-    def row(self, to: str, *, until: Callable[[str], bool] = lambda status: status not in OPEN) -> dict[str, Any]:
-        wait_until(lambda: any(until(row["status"]) for row in self.rows(to)), timeout=30, what=self.node.log_tail)
-        return self.rows(to)[0]
+    def row(
+        self,
+        to: str,
+        *,
+        until: Callable[[str], bool] = lambda status: status not in OPEN,
+        booking: str | None = None,
+    ) -> dict[str, Any]:
+        def fitting() -> list[dict[str, Any]]:
+            return [row for row in self.rows(to) if until(row["status"]) and booking in (None, row["booking"])]
+
+        wait_until(lambda: bool(fitting()), timeout=30, what=self.node.log_tail)
+        return fitting()[0]
 
     def rows(self, to: str) -> list[dict[str, Any]]:
         return [row for row in self.node.log_rows("--to", to) if row["to"] == to]
@@ -85,9 +105,23 @@ def world(folder: Path) -> Iterator[World]:
             "nomail.example": NULL_MX,
         }
         dns = peers.enter(FakeDns(zone))
-        config = config_file(folder, mx_port=mx.port, dns=dns.address, retry=("1h",), give_up_after="2d")
+        service = peers.enter(FakeMx(ACCEPTS, host="127.0.4.3"))
+        apps = [
+            {"name": name, "networks": ["127.0.0.0/8"], "from_domains": [domain]}
+            for name, domain in (("desk", "hotel.example"), ("letters", LETTERS))
+        ]
+        route = {"app": "letters", "host": "127.0.4.3", "port": service.port, "tls": "none"}
+        config = config_file(
+            folder,
+            mx_port=mx.port,
+            dns=dns.address,
+            retry=("1h",),
+            give_up_after="2d",
+            apps=apps,
+            more={"route": [route]},
+        )
         with running(config) as node:
-            yield World(node=node, config=config, mx=mx)
+            yield World(node=node, config=config, mx=mx, service=service)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +160,55 @@ def test_m004_2_a_server_in_trouble_defers_and_the_mail_is_tried_again(there: Wo
     assert row["next_at"] is not None
     assert row["attempts"] == 1
     assert "Next try" in there.why("later@guest.example")
+
+
+def test_m004_3_and_4_a_mail_is_queued_until_it_goes_out_and_is_then_delivered(there: World) -> None:
+    there.node.ask("queue", "pause", "--domain", "guest.example")
+    try:
+        there.send("queued@guest.example")
+        assert there.rows("queued@guest.example")[0]["status"] == "queued"
+        said = there.why("queued@guest.example")
+        assert said.startswith("Not yet: sending is paused")
+        assert not [mail for mail in there.mx.received if "queued@guest.example" in mail.recipients]
+    finally:
+        there.node.ask("queue", "resume", "--domain", "guest.example")
+    assert there.row("queued@guest.example")["status"] == "delivered"
+    assert there.why("queued@guest.example").startswith("Delivered")
+
+
+def test_m004_10_what_the_mail_service_refuses_is_rejected_until_it_is_resent_by_hand(there: World) -> None:
+    there.service.temper = at(Step.MAIL, "550 5.7.1 sender not allowed for this account")
+    try:
+        there.send("gerd@guest.example", domain=LETTERS)
+        row = there.row("gerd@guest.example")
+    finally:
+        there.service.temper = ACCEPTS
+    assert (row["status"], row["next_at"], row["blame"]) == ("rejected", None, "us")
+    said = there.why("gerd@guest.example")
+    assert said.startswith("Refused before sending")
+    assert "Resend after the fix.\nWho can act: your admin" in said
+    assert there.node.ask("address", "gerd@guest.example", "--json").stdout.count('"error_count": 0') == 1
+    assert there.service.received == []
+    assert there.node.ask("resend", row["id"]).returncode == 0
+    wait_until(lambda: there.rows("gerd@guest.example")[0]["status"] == "sent", timeout=30, what=there.node.log_tail)
+
+
+def test_m004_11_a_soft_bounce_blocks_nobody_and_later_mail_is_tried(there: World) -> None:
+    for number in range(2):
+        there.send("full@guest.example", booking=f"SB-{number}")
+        there.row("full@guest.example", booking=f"SB-{number}")
+    assert {row["status"] for row in there.rows("full@guest.example")} == {"soft_bounced"}
+    tried = [line for _, line in there.mx.commands if line.startswith("RCPT") and "full@guest.example" in line]
+    assert len(tried) >= 2
+    assert '"blocked": false' in there.node.ask("address", "full@guest.example", "--json").stdout
+
+
+def test_m004_12_what_the_mail_service_took_is_sent_and_never_called_delivered(there: World) -> None:
+    there.send("hanna@guest.example", domain=LETTERS)
+    row = there.row("hanna@guest.example")
+    assert (row["status"], row["next_at"], row["delivered_at"]) == ("sent", None, None)
+    assert '"answer": "pending"' in there.node.ask("why", "hanna@guest.example", "--json").stdout
+    assert there.why("hanna@guest.example").splitlines()[0] != "Delivered"
 
 
 def test_m004_5_and_6_a_hard_bounce_is_not_sent_again_and_invalid_is_told_apart(there: World) -> None:

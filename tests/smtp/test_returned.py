@@ -21,7 +21,7 @@ from relay.intake.returned_copy import FIELD
 from relay.intake.returns import StoreReturns
 from relay.model import Delivery, DeliveryId, new_id
 from relay.status import Status
-from relay.store import content, log, open_store, reports, spool
+from relay.store import content, log, open_store, reports, spool, stats
 from relay.store.engine import EngineStore
 from relay.store.reports import ReportRow
 from relay.verp import ReturnPaths
@@ -366,6 +366,8 @@ def test_a_bounce_is_sent_on_unchanged_from_the_null_sender(tmp_path: Path) -> N
             assert raw.startswith(b"Received: by relay.test with ESMTP id ")
             assert f"\r\n{FIELD}: {report_id}\r\n".encode() in raw
             assert there.wakes == [True]
+            counted = there.store.read_now(lambda tx: stats.by_app(tx, since=found.message.accepted_at))
+            assert counted == {}, "a copy is no mail of an app"
 
     run(main())
 

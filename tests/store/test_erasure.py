@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
+from importlib import resources
 from pathlib import Path
 
 from relay import actions
 from relay.actions import Answer
+from relay.classify.report_model import Report, ReportKind
 from relay.model import Attempt, Event, MessageId, Refusal, Submission, Suppression
 from relay.status import Status
-from relay.store import addresses, erasure, events, filters, log, refusals, scrub, spool, stats, suppressions
+from relay.store import (
+    addresses,
+    content,
+    erasure,
+    events,
+    filters,
+    form_tokens,
+    log,
+    refusals,
+    reports,
+    scrub,
+    spool,
+    stats,
+    suppressions,
+)
 from relay.store.engine import EngineStore
 from relay.store.erasure import ERASED, Found
-from tests.store.making import HOUR, NOW, accept, claim, disposition, outcome, reply
+from relay.store.protocols import Tx, Value
+from tests.store.making import HOUR, NOW, accept, claim, disposition, outcome, reply, submission
 
 #: Anything of the person that must not be found afterwards, in a spelling that occurs nowhere else.
 WHO = "zelda.quux@example.org"
@@ -46,9 +64,48 @@ def fill(store: EngineStore) -> Submission:
         text=f"{WHO} refused", reason="relay", rcpt_to=WHO,
     )  # fmt: skip
     store.write_now(lambda tx: refusals.add_all(tx, [seen]))
+    store.write_now(name_elsewhere)
     while store.write_now(lambda tx: log.index_pending(tx)):
         pass
     return made
+
+
+def name_elsewhere(tx: Tx) -> None:
+    """Let rows of other people, and of nobody, name the person."""
+    other, text = "zoe.smith@example.com", f"it is {WHO} now"
+    for kind in ("correct", "redirect", "resend"):
+        events.add(tx, Event(at=NOW, kind=kind, text=text, address=other, by="bob"))
+    notice: dict[str, Value] = {
+        "address": other, "cause": "no-mailbox", "shown": other, "delivery_id": "d", "app": "hotel-desk", "at": NOW,
+    }  # fmt: skip
+    tx.run("notices.raise_new", notice)
+    (row,) = tx.rows("notices.open_on", {"address": other})
+    tx.run("notices.suggest", {"id": row["id"], "suggestion": WHO.title(), "at": NOW})
+    tx.run("notices.close", {"id": row["id"], "state": "resolved", "at": NOW, "by": "", "note": f"sent to {WHO}"})
+    suppressions.block(
+        tx,
+        Suppression(id=0, scope="domain", value="example.net", reason="manual", since_at=NOW, note=text, reply=text),
+    )
+    form_tokens.take(tx, "token", now=NOW)
+    form_tokens.save(tx, "token", result=f'{{"sentence": "Queued again to {WHO}."}}')
+    tx.run("redirects.insert", {
+        "address": other, "new_address": WHO, "since_at": NOW, "until_at": None, "by": "bob", "note": text,
+    })  # fmt: skip
+    incident: dict[str, Value] = {
+        "kind": "content", "domain": "example.org", "app": "", "at": NOW, "category": "spam_content", "rule": "r",
+        "reply": f"<{WHO}> wants no such mail",
+    }  # fmt: skip
+    tx.rows("incidents.join", incident)
+    tx.run("sites.save", {
+        "key": "mx.example.org", "step": 1, "until_at": NOW, "category": "rate_limited",
+        "reply": f"too much for {WHO}", "updated_at": NOW,
+    })  # fmt: skip
+    raw = f"From: {WHO}\r\nSubject: Away\r\n\r\nZelda is away\r\n".encode()
+    unknown = reports.ReturnedMail(
+        id="01J00000000000000000000000", at=NOW, digest="x", report=Report(kind=ReportKind.NONE),
+        packed=content.pack(raw), delivery_id=None, mail_from=WHO, subject="Away", since=NOW,
+    )  # fmt: skip
+    reports.take(tx, unknown)
 
 
 def erase(store: EngineStore, who: str = WHO) -> Answer:
@@ -80,6 +137,61 @@ def test_no_trace_is_left_and_others_are_untouched(store: EngineStore) -> None:
     assert found is not None
     shown = f"{found.message} {found.deliveries} {found.attempts} {found.events} {found.references}"
     assert [trace for trace in TRACES if trace.decode() in shown] == []
+
+
+def test_no_row_of_any_table_names_the_person(store: EngineStore) -> None:
+    fill(store)
+    assert set(tables_that_name(store)) >= TELLING, "else the test would see nothing at all"
+    erase(store)
+    assert tables_that_name(store) == {}
+
+
+#: Tables in which an address or what was said of it may stand.
+TELLING = {
+    *("message", "delivery", "attempt", "reference", "event", "notice", "suppression", "redirect", "refusal"),
+    *("address", "report", "incident", "site", "form_token"),
+}
+
+
+def tables_that_name(store: EngineStore) -> dict[str, str]:
+    """Every table with a row that holds a trace of the person."""
+    found = {}
+    for table in TABLES:
+        rows = store.read_now(lambda tx, table=table: tx.compose(f"SELECT * FROM {table}", {}))  # type: ignore[misc]  # noqa: S608
+        text = str([[value for value in row.values() if isinstance(value, str)] for row in rows])
+        if any(trace.decode() in text for trace in TRACES):
+            found[table] = text
+    return found
+
+
+TABLES = re.findall(
+    r"^CREATE TABLE (\w+)", resources.files("relay.store").joinpath("sql/schema.sqlite.sql").read_text(), re.M
+)
+
+
+def test_a_copy_of_a_bounce_that_was_sent_on_is_emptied(store: EngineStore) -> None:
+    made = fill(store)
+    copy = submission("desk@example.com", subject="Undeliverable: a booking", at=NOW)
+    copy = replace(copy, message=replace(copy.message, app="returned"))
+    mail = reports.ReturnedMail(
+        id="01J00000000000000000000001", at=NOW, digest="y", report=Report(kind=ReportKind.BOUNCE),
+        packed=content.pack(b"x"), delivery_id=made.deliveries[0].id, since=NOW, forward=copy,
+    )  # fmt: skip
+    assert store.write_now(lambda tx: reports.take(tx, mail)).is_forwarded
+    bounce(store, copy)
+    assert erase(store).is_done
+    assert store.read_now(lambda tx: log.search(tx, filters.Query(words=("Undeliverable",)))) == []
+
+
+def test_mail_that_still_goes_to_somebody_else_is_never_touched(store: EngineStore) -> None:
+    made = accept(store, WHO, "hotel@example.com", subject="Zelda's booking")
+    store.write_now(lambda tx: spool.record(tx, disposition(made.deliveries[0].id, Status.INVALID)))
+    answer = erase(store)
+    assert (answer.key, answer.is_done) == ("still_open", False)
+    assert store.read_now(lambda tx: spool.load_content(tx, made.message.id)) is not None
+    found = Found(address=WHO, messages=(made.message.id,))
+    store.write_now(lambda tx: actions.erase_some(tx, found, start=0))
+    assert store.read_now(lambda tx: spool.load_content(tx, made.message.id)) is not None, "resent meanwhile"
 
 
 def test_nothing_can_be_read_in_the_file_afterwards(store: EngineStore, database: Path, tmp_path: Path) -> None:
@@ -168,6 +280,8 @@ def test_a_block_by_hand_stays_under_the_hash(store: EngineStore) -> None:
     )
     store.write_now(lambda tx: suppressions.block(tx, by_hand))
     erase(store)
-    listed = store.read_now(lambda tx: tx.compose("SELECT value, note, by FROM suppression", {}))
+    listed = store.read_now(
+        lambda tx: tx.compose("SELECT value, note, by FROM suppression WHERE scope = 'address'", {})
+    )
     assert all(row["value"].startswith("erased:") and row["note"] == "" for row in listed)
     assert {row["by"] for row in listed} == {"", "bob"}

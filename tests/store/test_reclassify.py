@@ -20,7 +20,7 @@ from relay.model import (
 )
 from relay.settings import Suppressions
 from relay.status import Status
-from relay.store import addresses, events, log, spool, suppressions
+from relay.store import addresses, events, log, notices, spool, suppressions
 from relay.store.engine import EngineStore
 from relay.store.failures import STATUSES
 from tests.store.making import HOUR, MINUTE, NOW, accept
@@ -272,3 +272,39 @@ def test_what_a_smarthost_rejected_stays_rejected(store: EngineStore) -> None:
     assert (done.effect.by, done.effect.block_reason) == (0, None)
     assert status_of(store, delivery) == (Status.REJECTED, Category.INVALID_ADDRESS)
     assert blocks_on(store) == []
+
+
+def causes(store: EngineStore) -> list[tuple[str, str, int]]:
+    found = store.read_now(lambda tx: notices.search(tx, with_closed=True))
+    return sorted((one.cause, one.state.value, one.count) for one in found)
+
+
+def test_a_notice_follows_what_its_failures_mean_now(store: EngineStore) -> None:
+    for hours in range(2):
+        fail(store, UNKNOWN_USER, read_as=FULL, status=Status.SOFT_BOUNCED, at=NOW + hours * HOUR, enhanced="5.1.1")
+    assert causes(store) == [("mailbox-full", "open", 2)]
+    replay(store)
+    assert causes(store) == [("mailbox-full", "resolved", 2), ("no-mailbox", "open", 2)]
+    assert not replay(store)
+
+
+def test_a_notice_ends_when_the_failure_was_our_own(store: EngineStore) -> None:
+    fail(store, OUR_FAULT, read_as=DEAD, status=Status.INVALID, enhanced="5.7.1")
+    assert causes(store) == [("no-mailbox", "open", 1)]
+    replay(store)
+    assert causes(store) == [("no-mailbox", "resolved", 1)]
+
+
+def test_a_notice_stays_while_one_of_its_failures_is_not_read_again(store: EngineStore) -> None:
+    given_up = replace(FULL, rule="retries_used_up")
+    fail(store, "mailbox is full", read_as=given_up, status=Status.SOFT_BOUNCED, code=552)
+    fail(store, UNKNOWN_USER, read_as=FULL, status=Status.SOFT_BOUNCED, at=NOW + HOUR, enhanced="5.1.1")
+    replay(store)
+    assert causes(store) == [("mailbox-full", "open", 2)]
+
+
+def test_a_notice_is_split_where_its_failures_mean_different_things_now(store: EngineStore) -> None:
+    fail(store, "mailbox is full", read_as=FULL, status=Status.SOFT_BOUNCED, code=552)
+    fail(store, UNKNOWN_USER, read_as=FULL, status=Status.SOFT_BOUNCED, at=NOW + HOUR, enhanced="5.1.1")
+    replay(store)
+    assert causes(store) == [("mailbox-full", "open", 1), ("no-mailbox", "open", 1)]

@@ -33,6 +33,10 @@ KEYS = [
     "reply",
     "next_at",
     "marks",
+    "intended",
+    "resend_of",
+    "delivered_at",
+    "expires_at",
 ]
 
 

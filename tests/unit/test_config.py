@@ -21,6 +21,7 @@ from relay.errors import ConfigError
 from relay.settings import HostPort
 from relay.toml_lines import line_numbers
 
+RETURNED = '[returned]\ndomain = "bounce.example.com"\n[[listener]]\naddress = "0.0.0.0:25"\nkind = "returned"\n'
 APP = '[[app]]\nname = "desk"\nnetworks = ["127.0.0.0/8"]\n'
 
 
@@ -89,6 +90,47 @@ FAULTS = [
         "apps that cannot be told apart",
         APP + APP.replace("desk", "shop"),
         'config.toml:1: app: the apps "desk" and "shop" cannot be told apart',
+    ),
+    (
+        "returned listener without a domain",
+        '[[listener]]\naddress = "0.0.0.0:25"\nkind = "returned"',
+        'config.toml:3: listener.1.kind: kind = "returned" needs returned.domain',
+    ),
+    (
+        "login at a returned listener",
+        '[[listener]]\naddress = "127.0.0.1:25"\nkind = "returned"\nauth_without_tls = true',
+        "config.toml:1: listener.1: nobody logs in where",
+    ),
+    (
+        "app at a returned listener",
+        RETURNED + APP + 'listeners = ["0.0.0.0:25"]',
+        "config.toml:9: app.1.listeners.1: 0.0.0.0:25 takes returned mail only",
+    ),
+    (
+        "app called returned",
+        RETURNED + APP.replace("desk", "returned"),
+        'config.toml:7: app.1.name: "returned" is what',
+    ),
+    ("returned domain", '[returned]\ndomain = "bounce"', "config.toml:2: returned.domain: write a domain such as"),
+    (
+        "complaints",
+        '[returned]\ndomain = "b.example"\ncomplaints = ["fbl"]',
+        "config.toml:3: returned.complaints: write",
+    ),
+    (
+        "complaints without a domain",
+        '[returned]\ncomplaints = ["fbl@example.com"]',
+        "config.toml:2: returned.complaints: complaints needs returned.domain",
+    ),
+    (
+        "bounces sent on in a circle",
+        '[returned]\ndomain = "b.example"\nforward = "a@B.example"',
+        "config.toml:3: returned.forward: that would come back here",
+    ),
+    (
+        "bounces sent on to complaints",
+        '[returned]\ndomain = "b.example"\ncomplaints = ["a@c.example"]\nforward = "A@c.example"',
+        "config.toml:4: returned.forward: that would come back here",
     ),
     ("unknown listener", APP + 'listeners = ["127.0.0.1:9"]', "config.toml:4: app.1.listeners.1: no [[listener]] has"),
     (
@@ -304,6 +346,22 @@ def test_missing_files_and_open_secrets_are_reported(tmp_path: Path) -> None:
         "listener.1.cert_file",
     ]
     assert [line.split(":")[0] for line in warnings(config)] == ["listener.1.auth_without_tls", "app.1.password_file"]
+
+
+def test_a_returned_listener_makes_no_open_relay() -> None:
+    app = '[[app]]\nname = "a"\nnetworks = ["0.0.0.0/0"]\n'
+    inner = '[[listener]]\naddress = "10.0.0.1:2525"\n'
+    config = load_text(RETURNED + inner + app, base_dir=Path())
+    assert [listener.kind for listener in config.listener] == ["returned", "submission"]
+
+
+def test_return_paths_that_nobody_here_takes_in_are_warned_of() -> None:
+    node = '[node]\nhostname = "r.example.com"\n'
+    assert warnings(load_text(node + RETURNED, base_dir=Path())) == []
+    without = node + '[returned]\ndomain = "Bounce.Example.COM"\n'
+    config = load_text(without, base_dir=Path())
+    assert config.returned.domain == "bounce.example.com"
+    assert [line.split(":")[0] for line in warnings(config)] == ["returned.domain"]
 
 
 def test_a_listener_that_makes_smuggling_possible_is_warned_of() -> None:

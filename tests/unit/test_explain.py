@@ -22,6 +22,7 @@ from relay.classify.explain import (
     explain_no_record,
     explain_refusal,
     render,
+    render_for_customer,
     with_params,
 )
 from relay.classify.rules import load_rules
@@ -33,11 +34,11 @@ ENTRIES = CATALOGUE["entry"]
 NOW = datetime(2026, 11, 21, 16, 20, tzinfo=UTC)
 BANNED = re.compile(r"\b(?:smtp|mx|bounced?|dsn|[45]xx|relay|suppress\w*)\b", re.IGNORECASE)
 
-#: The keys of the catalogue as designed, and `sent`, which the list of statuses asks for.
+#: The keys of the catalogue as designed; `sent`, which the list of statuses asks for, and `too-late` for deadlines.
 KEYS = """accepted opened queued no-mailbox no-domain bad-address mailbox-off mailbox-full too-big busy slow-down
 unreachable dns-trouble gave-up their-fault refused-policy spam-content our-reputation our-identity encryption virus
 malformed not-theirs blocked-auto blocked-hand complaint returned-late not-accepted relay-setup cancelled paused
-no-record auto-reply unknown sent""".split()  # noqa: SIM905
+no-record auto-reply unknown sent too-late""".split()  # noqa: SIM905
 
 
 def delivery(status: Status, category: Category | None = None, code: int | None = None) -> Delivery:
@@ -283,3 +284,29 @@ def test_nothing_handed_to_us_and_refusals_at_the_door() -> None:
 def test_sentence_that_lacks_the_domain_still_begins_with_a_capital() -> None:
     reply = parse_reply("550 5.1.1 User unknown")
     assert render(explain(reply=reply, outcome=classify(reply))).happened.startswith("Their server answered that")
+
+
+CUSTOMER = tomllib.loads(files("relay.classify").joinpath("customer.toml").read_text(encoding="utf-8"))
+
+
+def test_there_is_a_text_for_the_customer_for_every_entry() -> None:
+    assert CUSTOMER["text"].keys() == ENTRIES.keys()
+    assert {*CUSTOMER["pending"]["entries"], *CUSTOMER["pending"]["special"]} <= ENTRIES.keys()
+
+
+def test_what_the_customer_is_told_is_pending_wherever_the_desk_is_told_so() -> None:
+    told_pending = {key for key, entry in ENTRIES.items() if "pending" in entry}
+    assert told_pending - {*CUSTOMER["pending"]["entries"], *CUSTOMER["pending"]["special"]} == set()
+
+
+@pytest.mark.parametrize("key", sorted(ENTRIES))
+def test_texts_for_the_customer_are_short_plain_and_show_nothing_internal(key: str) -> None:
+    for is_pending in (True, False):
+        params = {"address": "a@b.example", "user": "mika", "note": "rude", "app": "desk-app", "phone": "+358"}
+        bare = render_for_customer(Explanation(entry=key, is_pending=is_pending))
+        full = render_for_customer(Explanation(entry=key, is_pending=is_pending, params=params))
+        for text in (bare, full):
+            assert not re.search(r"[{}]|mika|rude|desk-app|\+358", text), text
+            assert not BANNED.search(text), text
+            assert all(len(sentence.split()) <= 20 for sentence in re.split(r"(?<=[.?!]) ", text)), text
+        assert full

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from relay import maillog
+from relay.classify.report import Report, ReportKind
 from relay.model import (
     Attempt,
     Blame,
@@ -23,6 +24,8 @@ from relay.model import (
     Suppression,
 )
 from relay.status import Status
+from relay.store.content import pack
+from relay.store.reports import ReturnedMail, Taken
 from tests.delivery.fake_sites import START, submission
 
 GIVEN = submission(["a@b.example"])
@@ -131,3 +134,31 @@ def test_refusals_suppressions_expiries_and_sites_have_their_lines(log: pytest.L
 )
 def test_spans_are_written_as_a_person_would(seconds: int, want: str) -> None:
     assert maillog.span(timedelta(seconds=seconds)) == want
+
+
+def test_returned_mail_is_one_line_with_what_it_did(log: pytest.LogCaptureFixture) -> None:
+    mail = ReturnedMail(
+        id="01RETURNED",
+        at=START,
+        digest="",
+        report=Report(kind=ReportKind.BOUNCE),
+        packed=pack(b""),
+        delivery_id=CLAIM.delivery.id,
+        since=START,
+    )
+    taken = Taken(
+        is_new=True,
+        is_read=True,
+        found_by="token",
+        delivery_id=CLAIM.delivery.id,
+        address="a@b.example",
+        status=Status.INVALID,
+        category=Category.INVALID_ADDRESS,
+    )
+    maillog.returned(mail, taken)
+    maillog.returned(mail, Taken(is_new=False, is_read=False))
+    assert [record.getMessage() for record in log.records] == [
+        f"returned id=01RETURNED kind=bounce delivery={CLAIM.delivery.id} to=<a@b.example> found=token "
+        "status=invalid category=invalid_address",
+        "returned id=01RETURNED kind=bounce known=yes read=no",
+    ]

@@ -9,7 +9,7 @@ from email.policy import default
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.resend import Freshness, full_copy, has_plain_form, is_signed, plain_copy
+from relay.resend import Freshness, forms_of, full_copy, has_plain_form, is_signed, plain_copy
 
 FRESH = Freshness(
     now=datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
@@ -117,3 +117,11 @@ def test_no_content_makes_it_fail_and_the_body_stays(body: bytes) -> None:
     assert full_copy(content, FRESH).endswith(b"\r\n\r\n" + body)
     full_copy(body, FRESH)
     plain_copy(body, FRESH)
+
+
+def test_the_forms_are_those_that_can_be_made() -> None:
+    html = HEADER + b"Content-Type: text/html\r\n\r\n<p>x</p>\r\n"
+    for content in (PLAIN, BOTH, html):
+        assert ("plain" in forms_of(content)) == (plain_copy(content, FRESH) is not None)
+        assert "full" in forms_of(content)
+    assert forms_of(html) == ("full",)

@@ -6,8 +6,28 @@ SELECT id, seq, message_id, next_at FROM delivery WHERE address_key = :address
 -- Messages that somebody else got, but that carry the address themselves (a guest who wrote through a form), the next
 -- ones in order.
 SELECT seq, id FROM message
-WHERE seq > :after AND (lower(header_from) = :address OR lower(reply_to) LIKE :pattern ESCAPE '\' OR lower(mail_from) = :address)
+WHERE seq > :after AND (lower(header_from) = :address OR lower(reply_to) LIKE :pattern ESCAPE '\' OR lower(mail_from) = :address
+  OR lower(subject) LIKE :pattern ESCAPE '\')
 ORDER BY seq LIMIT :limit
+
+-- copies --
+-- The copies of bounces of its mail that were sent on; such a copy is taken in the moment its report is.
+SELECT m.seq, m.id FROM report r JOIN message m ON m.accepted_at = r.at AND m.app = 'returned'
+WHERE r.address = :address
+
+-- open_in --
+-- The deliveries of a message that have not ended.
+SELECT id FROM delivery WHERE message_id = :id AND next_at IS NOT NULL
+
+-- naming_events --
+-- What people did at other addresses, in words that name this one: corrections, redirects, resends.
+SELECT seq FROM event WHERE lower(text) LIKE :pattern ESCAPE '\'
+
+-- naming_reports --
+-- Returned mail of no message of ours that comes from the address, or names it.
+SELECT id FROM report WHERE message_id IS NULL AND (
+  lower(mail_from) = :address OR lower(reply) LIKE :pattern ESCAPE '\' OR lower(subject) LIKE :pattern ESCAPE '\'
+)
 
 -- meant_for --
 -- Deliveries that a test app or a redirect sent elsewhere instead.
@@ -21,6 +41,7 @@ SELECT seq FROM delivery WHERE message_id = :id
 -- Take from a message what tells whom and what it was about.
 UPDATE message SET
   subject = '', message_id = '', reply_to = '', booking = NULL, customer = NULL, phone = NULL, event_at = NULL,
+  envid = NULL,
   header_from = CASE WHEN lower(header_from) = :address THEN :instead ELSE header_from END,
   from_name = CASE WHEN lower(header_from) = :address THEN '' ELSE from_name END,
   mail_from = CASE WHEN lower(mail_from) = :address THEN :instead ELSE mail_from END
@@ -30,13 +51,20 @@ WHERE id = :id
 -- The person's own deliveries: what is counted stays, who it was goes.
 UPDATE delivery SET
   address = :instead, address_key = :instead, domain = :domain, name = '', intended = NULL, orcpt = NULL,
-  reply = CASE WHEN reply IS NULL THEN NULL ELSE '' END
+  mx = NULL, reply = CASE WHEN reply IS NULL THEN NULL ELSE '' END
 WHERE message_id = :id AND (address_key = :address OR lower(COALESCE(intended, '')) = :address)
 
 -- empty_attempts --
 -- What servers said usually repeats the address.
 UPDATE attempt SET text = '', conversation = NULL
 WHERE delivery_id IN (SELECT id FROM delivery WHERE message_id = :id)
+
+-- empty_hosts --
+-- The server that the person's mail goes to may be the person's own.
+UPDATE attempt SET mx = NULL, ip = NULL WHERE delivery_id IN (
+  SELECT id FROM delivery
+  WHERE message_id = :id AND (address_key = :address OR lower(COALESCE(intended, '')) = :address)
+)
 
 -- drop_references --
 DELETE FROM reference WHERE message_id = :id
@@ -49,12 +77,49 @@ WHERE message_id = :id OR address = :address
 UPDATE report SET address = NULL, reply = '', mail_from = '', subject = ''
 WHERE message_id = :id OR address = :address
 
+-- empty_event --
+UPDATE event SET text = '' WHERE seq = :seq
+
+-- empty_report --
+UPDATE report SET address = NULL, reply = '', mail_from = '', subject = '' WHERE id = :id
+
+-- drop_content --
+DELETE FROM content WHERE id = :id
+
 -- drop_report_contents --
 -- Returned mail about the address that belongs to no message.
 DELETE FROM content WHERE id IN (SELECT id FROM report WHERE address = :address)
 
 -- drop_notices --
 DELETE FROM notice WHERE address = :address
+
+-- forget_suggestion --
+-- The address was thought to be what somebody else had meant.
+UPDATE notice SET suggestion = NULL WHERE lower(suggestion) = :address
+
+-- empty_notes --
+-- Notices of other addresses that name this one.
+UPDATE notice SET note = '' WHERE lower(note) LIKE :pattern ESCAPE '\'
+
+-- empty_block_notes --
+-- Blocks of other addresses and of domains that name it.
+UPDATE suppression SET note = '', reply = '', lifted_note = NULL
+WHERE lower(note) LIKE :pattern ESCAPE '\' OR lower(reply) LIKE :pattern ESCAPE '\'
+  OR lower(COALESCE(lifted_note, '')) LIKE :pattern ESCAPE '\'
+
+-- empty_incident_replies --
+UPDATE incident SET reply = '' WHERE lower(reply) LIKE :pattern ESCAPE '\'
+
+-- empty_incident_notes --
+UPDATE incident SET note = '' WHERE lower(note) LIKE :pattern ESCAPE '\'
+
+-- empty_site_replies --
+-- The answer for which a site is left alone may have been about the person.
+UPDATE site SET reply = NULL WHERE lower(reply) LIKE :pattern ESCAPE '\'
+
+-- drop_tokens --
+-- Answers that are kept for a submit that comes twice.
+DELETE FROM form_token WHERE lower(result) LIKE :pattern ESCAPE '\'
 
 -- drop_redirects --
 DELETE FROM redirect WHERE address = :address OR lower(new_address) = :address
@@ -64,7 +129,7 @@ UPDATE refusal SET
   rcpt_to = CASE WHEN lower(rcpt_to) = :address THEN NULL ELSE rcpt_to END,
   mail_from = CASE WHEN lower(mail_from) = :address THEN NULL ELSE mail_from END,
   text = ''
-WHERE lower(rcpt_to) = :address OR lower(mail_from) = :address
+WHERE lower(rcpt_to) = :address OR lower(mail_from) = :address OR lower(text) LIKE :pattern ESCAPE '\'
 
 -- empty_incidents --
 -- The sample reply of an incident that the person's mail was in.

@@ -17,7 +17,8 @@ SELECT * FROM event WHERE address = :address OR message_id IN (
 ) ORDER BY seq
 
 -- deliveries --
-SELECT * FROM delivery WHERE address_key = :address ORDER BY seq
+-- To it, and what was meant for it and went elsewhere.
+SELECT * FROM delivery WHERE address_key = :address OR lower(COALESCE(intended, '')) = :address ORDER BY seq
 
 -- message --
 SELECT * FROM message WHERE id = :id

@@ -1,6 +1,7 @@
 -- subjects --
 -- All that deciding about deliveries (a JSON list of ids) needs, in one look; is_only: the message has no other one.
-SELECT d.id, d.status, d.lease_owner, d.address, d.address_key, d.domain, d.name, d.message_id, d.resend_of,
+SELECT d.id, d.status, d.lease_owner, d.address, d.address_key, d.domain, d.name, d.message_id, d.resend_of, d.dsn,
+       d.warned_at,
        EXISTS (SELECT 1 FROM notice n WHERE n.address = d.address_key AND n.state = 'open') AS has_notice,
        m.app, m.store_content, m.phone, m.customer,
        NOT EXISTS (SELECT 1 FROM delivery e WHERE e.message_id = d.message_id AND e.id <> d.id) AS is_only,

@@ -49,6 +49,12 @@ DELETE FROM reference WHERE message_id = :id
 -- drop_events --
 DELETE FROM event WHERE message_id = :id
 
+-- drop_forgiven --
+DELETE FROM forgiven WHERE delivery_id IN (SELECT id FROM delivery WHERE message_id = :id)
+
+-- drop_dsn_due --
+DELETE FROM dsn_due WHERE message_id = :id
+
 -- drop_deliveries --
 DELETE FROM delivery WHERE message_id = :id
 

@@ -270,40 +270,45 @@ CREATE TABLE notice (
   opened_at   INTEGER NOT NULL,
   last_at     INTEGER NOT NULL,
   closed_at   INTEGER,
-  delivery_id TEXT NOT NULL,              -- the newest
+  delivery_id TEXT NOT NULL,              -- the newest that has an answer: the proof
   app         TEXT NOT NULL,
   assigned    TEXT,
   by          TEXT NOT NULL,              -- who ended it; '' = by itself
   note        TEXT NOT NULL,
   suggestion  TEXT,                       -- an address that may have been meant
+  suggested_at INTEGER,                   -- when one was last looked for; NULL: not yet
   UNIQUE (address, cause)
 ) STRICT;
 CREATE INDEX notice_open ON notice (last_at) WHERE state = 'open';
 
 CREATE TABLE incident (
   id          INTEGER PRIMARY KEY,
-  kind        TEXT NOT NULL,              -- our_fault | resolver
+  kind        TEXT NOT NULL,              -- our_fault | content | smarthost | resolver
   domain      TEXT NOT NULL,              -- of the recipients; '' for all
+  app         TEXT NOT NULL,              -- whose smarthost refuses us; else ''
   category    TEXT NOT NULL,
   rule        TEXT NOT NULL,
   reply       TEXT NOT NULL,              -- the first one
   count       INTEGER NOT NULL,           -- deliveries in it
   since_at    INTEGER NOT NULL,
   last_at     INTEGER NOT NULL,
-  is_paused   INTEGER NOT NULL,           -- 1: it paused its domain
+  paused_at   INTEGER,                    -- when it last paused its domain or app; NULL: never
   closed_at   INTEGER,
   by          TEXT NOT NULL,
   note        TEXT NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX incident_open ON incident (kind, domain) WHERE closed_at IS NULL;
+CREATE UNIQUE INDEX incident_open ON incident (kind, domain, app) WHERE closed_at IS NULL;
 
 CREATE TABLE incident_delivery (
   incident_id INTEGER NOT NULL,
   delivery_id TEXT NOT NULL,
+  at          INTEGER NOT NULL,
+  is_counted  INTEGER NOT NULL,           -- 1: it raised its address's error counter
+  resent_at   INTEGER,                    -- sent again because of this incident
   PRIMARY KEY (incident_id, delivery_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX incident_by_time ON incident_delivery (incident_id, at);
 CREATE INDEX incident_of_delivery ON incident_delivery (delivery_id);
-CREATE INDEX delivery_our_fault ON delivery (domain, ended_at) WHERE blame = 'us' AND ended_at IS NOT NULL;
 
 CREATE TABLE redirect (
   id          INTEGER PRIMARY KEY,
@@ -317,11 +322,21 @@ CREATE TABLE redirect (
   ended_by    TEXT
 ) STRICT;
 CREATE INDEX redirect_active ON redirect (address) WHERE ended_at IS NULL;
+-- The resends, few beside all deliveries: what is younger than its message.
+CREATE INDEX delivery_resent ON delivery (created_at) WHERE resend_of IS NOT NULL;
 
 ALTER TABLE address ADD COLUMN corrected_to TEXT;      -- the customer's current address, as a person gave it
+ALTER TABLE address ADD COLUMN corrected_to_key TEXT;  -- the same, normalised
 ALTER TABLE address ADD COLUMN corrected_at INTEGER;
+CREATE INDEX address_corrected ON address (corrected_to_key) WHERE corrected_to_key IS NOT NULL;
+ALTER TABLE address ADD COLUMN reset_at INTEGER;       -- what ended before counts no more
 ALTER TABLE suppression ADD COLUMN rule TEXT;          -- that decided, for an automatic block
 CREATE INDEX suppression_automatic ON suppression (since_at) WHERE lifted_at IS NULL AND source = 'automatic';
+
+CREATE TABLE forgiven (
+  delivery_id TEXT PRIMARY KEY,           -- an error that was taken back from its address's counter
+  at          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE form_token (
   token   TEXT PRIMARY KEY,               -- what a double submit repeats
@@ -334,3 +349,57 @@ CREATE TABLE erased (
   at           INTEGER NOT NULL,
   by           TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What is taken out of the index is wiped there and then, not at some later merge.
+INSERT INTO search (search, rank) VALUES ('secure-delete', 1);
+
+-- m0005_tls --
+-- MTA-STS policies that were fetched: they hold until they expire, also when they cannot be fetched again.
+
+CREATE TABLE sts_policy (
+  domain     TEXT PRIMARY KEY,
+  id         TEXT NOT NULL,  -- of the TXT record it was fetched for
+  mode       TEXT NOT NULL,  -- enforce | testing | none
+  mx         TEXT NOT NULL,  -- names and patterns, joined by spaces
+  max_age_s  INTEGER NOT NULL,
+  fetched_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- m0006_steering --
+-- What people order for a while: a slower pace, another host. All delivery processes keep to it.
+
+CREATE TABLE steering (
+  kind     TEXT NOT NULL,               -- slow | reroute
+  scope    TEXT NOT NULL,               -- all | site | domain | app
+  value    TEXT NOT NULL,
+  target   TEXT NOT NULL,               -- a rate, or host:port
+  reason   TEXT NOT NULL,
+  by       TEXT NOT NULL,
+  since_at INTEGER NOT NULL,
+  until_at INTEGER,
+  PRIMARY KEY (kind, scope, value)
+) STRICT, WITHOUT ROWID;
+
+-- m0007_dsn --
+-- Telling senders by mail what became of theirs.
+
+-- What is still to be told of a delivery: words of delay, failure, success; "report": it is such a notification itself.
+ALTER TABLE delivery ADD COLUMN dsn TEXT;
+-- Of whom it is to be told that it takes long; empty where nobody asks.
+CREATE INDEX delivery_delay ON delivery (created_at) WHERE next_at IS NOT NULL AND substr(dsn, 1, 5) = 'delay';
+
+CREATE TABLE dsn_due (
+  delivery_id TEXT NOT NULL,
+  action      TEXT NOT NULL,              -- failed | delayed | delivered | relayed
+  message_id  TEXT NOT NULL,
+  at          INTEGER NOT NULL,
+  PRIMARY KEY (delivery_id, action)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dsn_due_by_message ON dsn_due (message_id);
+
+-- m0008_deadlines --
+-- The desk hears of mail that may come too late: what has a deadline is found by it, and each delivery is told of once.
+
+ALTER TABLE delivery ADD COLUMN warned_at INTEGER;  -- when a notice was raised because its deadline was near
+CREATE INDEX message_expires ON message (expires_at) WHERE expires_at IS NOT NULL;

@@ -78,11 +78,11 @@ WITH made AS (
   INSERT INTO delivery (
     id, message_id, address, address_key, domain, name, intended, status, category, blame, rule, attempts, created_at,
     next_at, lease_owner, waits_for_site, held, code, enhanced, reply, mx, delivered_at, ended_at, resend_of, form,
-    notify, orcpt, by, is_unknown, marks
+    notify, orcpt, dsn, by, is_unknown, marks
   ) VALUES (
     :id, :message_id, :address, :address_key, :domain, :name, :intended, :status, :category, :blame, :rule, :attempts,
     :created_at, :next_at, NULL, 0, :held, :code, :enhanced, :reply, :mx, :delivered_at, :ended_at, :resend_of, :form,
-    :notify, :orcpt, :by, :is_unknown, :marks
+    :notify, :orcpt, :dsn, :by, :is_unknown, :marks
   ) RETURNING seq
 )
 INSERT INTO search_pending (seq) SELECT seq FROM made

@@ -15,11 +15,11 @@ INSERT INTO message (
 INSERT INTO delivery (
   id, message_id, address, address_key, domain, name, intended, status, category, blame, rule, attempts, created_at,
   next_at, lease_owner, waits_for_site, held, code, enhanced, reply, mx, delivered_at, ended_at, resend_of, form,
-  notify, orcpt, by, is_unknown, marks
+  notify, orcpt, dsn, by, is_unknown, marks
 ) VALUES (
   :id, :message_id, :address, :address_key, :domain, :name, :intended, :status, :category, :blame, :rule, :attempts,
   :created_at, :next_at, NULL, 0, :held, :code, :enhanced, :reply, :mx, :delivered_at, :ended_at, :resend_of, :form,
-  :notify, :orcpt, :by, :is_unknown, :marks
+  :notify, :orcpt, :dsn, :by, :is_unknown, :marks
 )
 
 -- insert_reference --
@@ -69,6 +69,7 @@ UPDATE message SET store_content = store_content WHERE id = :message_id
 DELETE FROM content
 WHERE (id = :message_id OR id IN (SELECT id FROM delivery WHERE message_id = :message_id AND resend_of IS NOT NULL))
   AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = :message_id AND next_at IS NOT NULL)
+  AND NOT EXISTS (SELECT 1 FROM dsn_due WHERE message_id = :message_id)
 
 -- take_over --
 -- Leases that ran out (:now), or every lease (:everyone = 1): nobody works on these any more.

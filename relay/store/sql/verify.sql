@@ -47,6 +47,7 @@ WHERE NOT EXISTS (SELECT 1 FROM message m WHERE m.id = r.message_id) LIMIT :limi
 -- Raw mail of nothing.
 SELECT c.id AS subject, c.encoding AS detail FROM content c
 WHERE NOT EXISTS (SELECT 1 FROM message m WHERE m.id = c.id) AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.id = c.id)
+  AND NOT EXISTS (SELECT 1 FROM report r WHERE r.id = c.id)
 LIMIT :limit
 
 -- delivered_without_time --

@@ -1,0 +1,107 @@
+"""Send more slowly, or through another host, for a while: what people order about mail to a site, a domain, of an app.
+
+An order leaves an event that says who gave it, and all delivery processes keep to it within a second.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from relay.actions.answer import Answer, no
+from relay.actions.scopes import cleaned, said
+from relay.model import Event
+from relay.settings import HostPort, Rate
+from relay.store import events, queue, steering
+from relay.store.protocols import Tx
+from relay.store.queue import Selection
+from relay.store.steering import Steer, SteerKind
+
+
+def slow(
+    tx: Tx,
+    scope: str,
+    value: str,
+    rate: Rate,
+    *,
+    by: str,
+    now: datetime,
+    note: str = "",
+    until: datetime | None = None,
+) -> Answer:
+    """Send at most so many transactions in a time; `scope` is all, site, domain or app."""
+    target, value = f"{rate.count}/{rate.per.total_seconds():g}s", cleaned(scope, value)
+    steer = Steer(
+        kind=SteerKind.SLOW,
+        scope=scope,
+        value=value,
+        target=target,
+        reason=note,
+        by=by,
+        since_at=now,
+        until_at=until,
+    )
+    sentence = f"Sending {said(scope, value)} is slowed down to {target}."
+    return _begin(tx, steer, sentence)
+
+
+def reroute(
+    tx: Tx,
+    scope: str,
+    value: str,
+    host: HostPort,
+    *,
+    by: str,
+    now: datetime,
+    note: str = "",
+    until: datetime | None = None,
+) -> Answer:
+    """Send through another host, what waits by now at once; `scope` is all, site, domain or app."""
+    value = cleaned(scope, value)
+    steer = Steer(
+        kind=SteerKind.REROUTE,
+        scope=scope,
+        value=value,
+        target=str(host),
+        reason=note,
+        by=by,
+        since_at=now,
+        until_at=until,
+    )
+    answer = _begin(tx, steer, f"Mail {said(scope, value)} goes through {host}.")
+    queue.flush(tx, _selection(scope, value), now=now, by=by)
+    return answer
+
+
+def end_slow(tx: Tx, scope: str, value: str, *, by: str, now: datetime) -> Answer:
+    """Send at the usual pace again."""
+    value = cleaned(scope, value)
+    if not steering.end(tx, SteerKind.SLOW, scope=scope, value=value, now=now):
+        return no("not_slowed", f"Sending {said(scope, value)} is not slowed down.")
+    return _note(tx, "slow", f"Sending {said(scope, value)} goes on at the usual pace.", by=by, now=now)
+
+
+def end_reroute(tx: Tx, scope: str, value: str, *, by: str, now: datetime) -> Answer:
+    """Send the usual way again."""
+    value = cleaned(scope, value)
+    if not steering.end(tx, SteerKind.REROUTE, scope=scope, value=value, now=now):
+        return no("not_rerouted", f"Mail {said(scope, value)} goes the usual way already.")
+    return _note(tx, "reroute", f"Mail {said(scope, value)} goes the usual way again.", by=by, now=now)
+
+
+def _selection(scope: str, value: str) -> Selection:
+    return Selection(
+        domain=value if scope == "domain" else None,
+        site=value if scope == "site" else None,
+        app=value if scope == "app" else None,
+    )
+
+
+def _begin(tx: Tx, steer: Steer, sentence: str) -> Answer:
+    steering.begin(tx, steer)
+    because = f" Reason: {steer.reason}" if steer.reason else ""
+    return _note(tx, steer.kind.value, sentence, by=steer.by, now=steer.since_at, because=because)
+
+
+def _note(tx: Tx, kind: str, sentence: str, *, by: str, now: datetime, because: str = "") -> Answer:
+    events.add(tx, Event(at=now, kind=kind, text=sentence + because, by=by))
+    return Answer(key="done", sentence=sentence, count=1)

@@ -1,0 +1,3 @@
+-- clock --
+-- The server's own time.
+SELECT clock_timestamp() AS looked_at
