@@ -33,8 +33,8 @@ class Dmarc:
 
 
 def is_dmarc(text: str) -> bool:
-    """Tell a DMARC record from other TXT records."""
-    return text.partition(";")[0].replace(" ", "").lower() == "v=dmarc1"
+    """Tell a DMARC record from other TXT records; the version is the one word whose case counts."""
+    return text.partition(";")[0].replace(" ", "") == "v=DMARC1"
 
 
 def read_tags(text: str) -> dict[str, str]:

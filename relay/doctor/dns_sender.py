@@ -22,6 +22,8 @@ class Sent:
 
     envelope: str  #: the domain that SPF is judged by, as it stands on the wire
     count: int = 0  #: messages lately; 0: none yet, from the configuration alone
+    smarthost: str = ""  #: it leaves through this host
+    ips: frozenset[str] = frozenset()  #: it leaves from these of our addresses only; empty = from any
     signed_by: frozenset[str] = frozenset()  #: the domains that the app signed the newest one for
     is_bulk: bool = False
     has_one_click: bool = True  #: the newest bulk mail can be unsubscribed from with one click (RFC 8058)
@@ -154,7 +156,7 @@ def _alignment(facts: SenderFacts, sent: Sent) -> Finding:
     else:
         state = State.GOOD if proof.dkim else State.UNKNOWN if proof.dkim is None else State.WARNING
     words = {True: "yes", False: "no", None: "not known"}
-    mails = f"{sent.count} messages lately" if sent.count else "no message yet"
+    mails = f"{sent.count} message{'s' if sent.count > 1 else ''} lately" if sent.count else "no message yet"
     return Finding(
         id="sender.alignment",
         subject=f"{facts.domain} sent as {sent.envelope}",

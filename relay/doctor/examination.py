@@ -116,6 +116,7 @@ class _Examination:
         listings = await asyncio.gather(
             *(look_up_listing(ask, source, zone) for source in sources for zone in config.doctor.blocklists)
         )
+        sending = [source for source, one in zip(sources, facts, strict=True) if not one.is_unused]
         known = await asyncio.gather(*(look_up_key(ask, key) for key in keys))
         sent = await self._sent()
         senders = await asyncio.gather(
@@ -125,7 +126,7 @@ class _Examination:
                     domain,
                     sent.get(domain) or [expected(domain, config)],
                     config=config,
-                    sources=sources,
+                    sources=sending,
                     keys=keys_of(domain, known),
                 )
                 for domain in self._domains(list(sent))
@@ -179,7 +180,9 @@ class _Examination:
 
     def _machine(self, share: float | None) -> list[Finding]:
         config, now = self._config, self._now()
-        problems = list(dict.fromkeys([*file_problems(config), *self._problems]))
+        problems = file_problems(config)
+        named = {problem.partition(": ")[0] for problem in problems}
+        problems += [problem for problem in self._problems if problem.partition(": ")[0] not in named]
         sqlite = [] if is_shared(config.store.url) else [check_sqlite(version(), is_affected=needs_single_process())]
         return [
             check_disk(look_at_disk(config, share_per_day=share)),
@@ -193,9 +196,10 @@ class _Examination:
 
 def _about_senders(senders: list[SenderFacts], sources: list[SourceFacts], config: Config) -> list[Finding]:
     """Every SPF record and key once, then what concerns each domain in From."""
-    spf = {envelope: facts for sender in senders for envelope, facts in sender.spf.items()}
+    found_spf = sorted((facts for sender in senders for facts in sender.spf.values()), key=lambda one: len(one.by_ip))
+    spf = {facts.domain: facts for facts in found_spf}  # of a domain that several use, for most addresses
     keys = {key.record_name: key for sender in senders for key in sender.keys}
-    known = [facts.has_ptr for facts in sources if not (facts.is_spared and facts.has_ptr is False)]
+    known = [facts.has_ptr for facts in sources if not facts.is_unused]
     has_ptr = False if False in known else None if None in known or not known else True
     unsigned = [
         check_unsigned(sender.domain, signed_by=frozenset.union(*(one.signed_by for one in sender.sent)))

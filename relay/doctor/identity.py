@@ -24,6 +24,11 @@ class SourceFacts:
     is_spared: bool = False  #: nothing is sent from it while it has no PTR record (IPv6 with ip = "auto")
 
     @property
+    def is_unused(self) -> bool:
+        """True when nothing is sent from here, because the address has no name."""
+        return self.is_spared and self.ptr.is_missing
+
+    @property
     def has_ptr(self) -> bool | None:
         """Whether the PTR record leads to a name and back; None when that is not known."""
         if self.ptr.is_failed:
@@ -51,7 +56,7 @@ def _ptr(facts: SourceFacts) -> Finding:
     elif facts.ptr.is_missing:
         state, found = State.BAD, "the address has no name (PTR)"
         fix = f"{reverse_name(facts.ip)}. IN PTR {facts.ehlo}."
-        if facts.is_spared:
+        if facts.is_unused:
             state, found = State.WARNING, f"{found}, so that nothing is sent over IPv6"
     else:
         state, found = State.BAD, f"{names}, which does not lead back to {facts.ip}"
@@ -85,7 +90,7 @@ def _ehlo(facts: SourceFacts) -> Finding:
         where = ", ".join(facts.ehlo_addresses.texts) or "nowhere"
         state, found = State.BAD, f"{facts.ehlo} leads to {where}"
         fix = address_record(facts.ehlo, facts.ip)
-    if facts.is_spared and state is State.BAD and facts.ptr.is_missing:
+    if facts.is_unused and state is State.BAD:
         state = State.WARNING
     return Finding(
         id="identity.ehlo",

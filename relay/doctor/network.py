@@ -176,6 +176,8 @@ async def read_web_clock(ask: Ask, config: Config, *, now: Callable[[], datetime
     address = parse_address(config.doctor.clock)
     found, why = await _addresses(ask, address.host, version=4, is_domain=False)
     if not found:
+        found, _ = await _addresses(ask, address.host, version=6, is_domain=False)
+    if not found:
         return ClockFacts(other=str(address), why=why)
     seconds = config.doctor.timeout.total_seconds()
     request = f"HEAD / HTTP/1.1\r\nHost: {address.host}\r\nConnection: close\r\n\r\n".encode()

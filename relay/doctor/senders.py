@@ -53,7 +53,13 @@ def configured_domains(config: Config) -> list[str]:
 
 def expected(domain: str, config: Config) -> Sent:
     """Say how mail of a domain would leave that has not sent any yet."""
-    return Sent(envelope=config.returned.domain or domain)
+    apps = [app for app in config.app if domain in (to_a_label(name) for name in app.from_domains)]
+    through = {_smarthost(app.name, config) for app in apps} or {_smarthost("", config)}
+    return Sent(
+        envelope=config.returned.domain or domain,
+        smarthost=through.pop() if len(through) == 1 else "",
+        ips=_either(*(frozenset(app.source_addresses) for app in apps)),
+    )
 
 
 async def look_up_sender(
@@ -61,11 +67,11 @@ async def look_up_sender(
 ) -> SenderFacts:
     """Ask DNS for all that receivers would ask about mail with this domain in From."""
     ask = limited(ask, seconds=config.doctor.timeout.total_seconds())
-    envelopes = list(dict.fromkeys(one.envelope for one in sent))
+    envelopes = {one.envelope: one for one in sent}
     others = {*envelopes, *(key.domain for key in keys), *(name for one in sent for name in one.signed_by)} - {domain}
     dmarc, spf, organizations = await asyncio.gather(
         discover(ask, domain),
-        asyncio.gather(*(look_up_spf(ask, envelope, config=config, sources=sources) for envelope in envelopes)),
+        asyncio.gather(*(look_up_spf(ask, one, sources=sources) for one in envelopes.values())),
         asyncio.gather(*(discover(ask, other) for other in sorted(others))),
     )
     return SenderFacts(
@@ -78,15 +84,13 @@ async def look_up_sender(
     )
 
 
-async def look_up_spf(ask: Ask, domain: str, *, config: Config, sources: Sequence[Source]) -> SpfFacts:
-    """Evaluate the SPF record of a domain for each of our addresses."""
-    smarthost = config.delivery.smarthost
-    evaluations = [await evaluate(ask, ip=source.ip, domain=domain, helo=source.ehlo) for source in sources]
-    return SpfFacts(
-        domain=domain,
-        by_ip=tuple(zip((source.ip for source in sources), evaluations, strict=True)),
-        smarthost=smarthost.host if smarthost is not None else "",
-    )
+async def look_up_spf(ask: Ask, sent: Sent, *, sources: Sequence[Source]) -> SpfFacts:
+    """Evaluate the SPF record of an envelope domain for each address its mail leaves from; none with a smarthost."""
+    chosen = [source for source in sources if source.ip in sent.ips] or sources
+    seen = [] if sent.smarthost else chosen
+    evaluations = [await evaluate(ask, ip=source.ip, domain=sent.envelope, helo=source.ehlo) for source in seen]
+    by_ip = tuple(zip((source.ip for source in seen), evaluations, strict=True))
+    return SpfFacts(domain=sent.envelope, by_ip=by_ip, smarthost=sent.smarthost)
 
 
 async def look_up_key(ask: Ask, key: SigningKey) -> KeyFacts:
@@ -117,6 +121,17 @@ def _envelope(mail_from: str, config: Config) -> str | None:
     return config.returned.domain or to_a_label(mail_from.rpartition("@")[2])
 
 
+def _either(*chosen: frozenset[str]) -> frozenset[str]:
+    """Addresses of several senders together; one that may use any may use any."""
+    return frozenset().union(*chosen) if all(chosen) else frozenset()
+
+
+def _smarthost(app: str, config: Config) -> str:
+    """The host that passes on the mail of an app; "" when we deliver it ourselves."""
+    own = next((route.host for route in config.route if route.app == app and route.domain is None), "")
+    return own or (config.delivery.smarthost.host if config.delivery.smarthost is not None else "")
+
+
 def _read(sender: Sender, envelope: str, config: Config) -> Sent:
     try:
         block = parse_block(sender.head)
@@ -128,6 +143,8 @@ def _read(sender: Sender, envelope: str, config: Config) -> Sent:
     return Sent(
         envelope=envelope,
         count=sender.count,
+        smarthost=_smarthost(sender.app, config),
+        ips=_either(*(frozenset(app.source_addresses) for app in config.app if app.name == sender.app)),
         signed_by=frozenset(tag[1].decode("ascii", "replace").lower() for tag in tags if tag is not None),
         is_bulk=is_bulk and bool(sender.head),
         has_one_click=one_click == b"list-unsubscribe=one-click" and block.has("list-unsubscribe"),
@@ -140,6 +157,8 @@ def _joined(one: Sent, other: Sent) -> Sent:
     return Sent(
         envelope=one.envelope,
         count=one.count + other.count,
+        smarthost=one.smarthost if one.smarthost == other.smarthost else "",
+        ips=_either(one.ips, other.ips),
         signed_by=one.signed_by & other.signed_by,
         is_bulk=bool(bulk),
         has_one_click=all(sent.has_one_click for sent in bulk),

@@ -26,8 +26,9 @@ _LEAST = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """One sender lately: a pair of addresses and a kind, as accepted."""
+    """One sender lately: an app, a pair of addresses and a kind, as accepted."""
 
+    app: str
     header_from: str
     mail_from: str
     kind: str | None
@@ -40,6 +41,7 @@ def senders(tx: Tx) -> list[Sender]:
     found = tx.rows("doctor.senders", {"limit": _LATELY})
     return [
         Sender(
+            app=row["app"],
             header_from=row["header_from"],
             mail_from=row["mail_from"],
             kind=row["kind"],

@@ -8,7 +8,9 @@ import pytest
 
 from relay.delivery.dkim import SigningKey
 from relay.delivery.dkim_keys import new_key, write_key
+from relay.store import spool
 from tests.cli.desk import CONTENT, Desk, Ran
+from tests.store.making import submission
 from tests.support.peers import Background, FakeDns, FakeMx, Fault, Records, reverse_name
 
 OURS = "192.0.2.25"
@@ -71,7 +73,7 @@ def test_all_is_well(desk: Desk, outside: Outside) -> None:
     assert ran.code == 0, ran.out
     assert all(set(one) == {"id", "subject", "state", "found", "expected", "fix", "why"} for one in ran.lines())
     (alignment,) = (one for one in ran.lines() if one["id"] == "sender.alignment")
-    assert alignment["found"].startswith("1 messages lately")
+    assert alignment["found"].startswith("1 message lately")
     assert {"local.resolver", "local.dnssec", "local.disk", "local.sqlite", "local.data_dir", "local.config"} <= {
         one["id"] for one in ran.lines()
     }
@@ -120,6 +122,17 @@ def test_a_name_server_that_fails_makes_nothing_bad(desk: Desk, outside: Outside
     assert [name for name, state in states(ran).items() if state == "good"] == ["reach.port25"]
 
 
+def test_ipv6_that_is_not_used_is_held_against_nobody(desk: Desk, outside: Outside) -> None:
+    text = desk.config.read_text(encoding="utf-8")
+    desk.config.write_text(text.replace(f'["{OURS}"]', f'["{OURS}", "2001:db8::25"]'), encoding="utf-8")
+    ran = desk.run("doctor", "--json")
+    assert ran.code == 0, ran.out
+    found = {(one["id"], one["state"]) for one in ran.lines() if one["id"].startswith(("sender.", "identity."))}
+    warned = {"identity.ptr", "identity.ehlo"}  # of the IPv6 address
+    expected = {(name, state) for name, state in GOOD.items() if not name.startswith("reach.")}
+    assert found == expected | {(name, "warning") for name in warned}
+
+
 def test_off_the_internet_it_says_so(desk: Desk, outside: Outside) -> None:
     outside.configure(desk, probe="probe.example")
     ran = desk.run("doctor")
@@ -157,6 +170,42 @@ def test_the_envelope_domain_is_the_one_on_the_wire(desk: Desk, outside: Outside
     ran = desk.run("doctor", "--json")
     (spf,) = (one for one in ran.lines() if one["id"] == "sender.spf")
     assert (spf["subject"], spf["state"]) == ("bounce.hotel.example", "bad")
+
+
+def test_mail_that_a_smarthost_passes_on_is_not_held_against_our_addresses(desk: Desk, outside: Outside) -> None:
+    outside.dns.set(HOTEL, Records(txt=("v=spf1 include:smart.example -all",)))
+    desk.accept("anna@example.com")
+    apps = '[[app]]\nname = "hotel"\nnetworks = ["127.0.0.0/8"]\n'
+    outside.configure(desk, more=apps + '[[route]]\napp = "hotel"\nhost = "smart.example"\ntls = "may"\n')
+    ran = desk.run("doctor", "--json")
+    assert ran.code == 0, ran.out
+    (spf,) = (one for one in ran.lines() if one["id"] == "sender.spf")
+    assert spf["state"] == "unknown"
+    assert "leaves through smart.example" in spf["found"]
+
+
+def test_an_app_with_addresses_of_its_own_is_judged_by_these(desk: Desk, outside: Outside) -> None:
+    desk.accept("anna@example.com")
+    outside.dns.set("other.example.org", Records(a=("8.8.4.4",)))
+    text = desk.config.read_text(encoding="utf-8").replace(f'public_addresses = ["{OURS}"]', "")
+    pair = '[{address = "8.8.8.8"}, {address = "8.8.4.4", hostname = "other.example.org"}]'
+    apps = '[[app]]\nname = "hotel"\nnetworks = ["127.0.0.0/8"]\nsource_addresses = ["8.8.4.4"]\n'
+    text = text.replace('[{address = "127.0.0.1", hostname = "relay.example.org"}]', pair)
+    desk.config.write_text(text + apps, encoding="utf-8")
+    outside.dns.set(HOTEL, Records(txt=("v=spf1 ip4:8.8.4.4 -all",)))
+    ran = desk.run("doctor", "--domain", HOTEL, "--json")
+    (spf,) = (one for one in ran.lines() if one["id"] == "sender.spf")
+    assert (spf["state"], "8.8.8.8" in spf["found"]) == ("good", False)
+
+
+def test_two_senders_of_one_domain_are_told_apart_by_what_is_on_the_wire(desk: Desk, outside: Outside) -> None:
+    desk.accept("anna@example.com")
+    desk.accept("anna@example.com", kind="reminder")
+    with desk.store() as store:
+        store.write_now(lambda tx: spool.accept(tx, submission("b@example.com", app="other")))
+    ran = desk.run("doctor", "--json")
+    found = [(one["subject"], one["found"][:18]) for one in ran.lines() if one["id"] == "sender.alignment"]
+    assert found == [("hotel.example sent as hotel.example", "3 messages lately;")]
 
 
 def test_bulk_mail_without_a_way_out_is_a_warning(desk: Desk, outside: Outside) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from relay.config import load_text
+from relay.doctor import State, examine
 from relay.store import doctor, spool
 from relay.store.engine import EngineStore
 from relay.store.protocols import Tx
 from tests.store.making import NOW, submission
+from tests.support.peers import FakeDns
 
 DAY = timedelta(days=1)
 
@@ -63,3 +68,17 @@ def test_only_a_server_has_a_clock_of_its_own(store: EngineStore) -> None:
     at, dialect = store.read_now(lambda tx: (doctor.server_time(tx), tx.dialect))
     assert (at is None) is (dialect == "sqlite")
     assert at is None or at.tzinfo is not None
+
+
+def test_our_clock_is_held_against_that_of_the_store(store: EngineStore, store_url: str, tmp_path: Path) -> None:
+    async def run(*, off: timedelta) -> dict[str, State]:
+        async with FakeDns() as dns:
+            text = f'[store]\nurl = "{store_url}"\n[dns]\nservers = ["{dns.address}"]\n[doctor]\nprobe = ""\nclock = ""'
+            config = load_text(text, base_dir=tmp_path)
+            found = await examine(config, store, now=lambda: datetime.now(UTC) + off)
+        return {finding.subject: finding.state for finding in found if finding.id == "local.clock"}
+
+    is_server = store_url.startswith("postgresql:")
+    right, wrong = asyncio.run(run(off=timedelta())), asyncio.run(run(off=timedelta(hours=1)))
+    assert right == ({"the store's server": State.GOOD} if is_server else {})
+    assert wrong == ({"the store's server": State.BAD} if is_server else {})

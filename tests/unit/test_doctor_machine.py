@@ -224,6 +224,16 @@ def test_each_source_address_tries_the_way_out(temper: Temper, ended: Ended) -> 
     assert with_server(domain, temper) == [("127.0.0.1", ended)]
 
 
+def test_the_try_is_made_from_that_very_address() -> None:
+    def run(port: int) -> list[tuple[str, Ended]]:
+        text = from_loopback(f"127.0.0.1:{port}").replace('address = "127.0.0.1"', 'address = "127.0.0.2"')
+        own = OwnAddresses(clock=lambda: 0.0)
+        (facts,) = asking({}, lambda ask: try_port_25(ask, config(text), own))
+        return [(facts.text, facts.ended)]
+
+    assert with_server(run, at(Step.GREETING, "220 hello {client}")) == [("220 hello 127.0.0.2", Ended.GREETED)]
+
+
 def test_a_closed_port_a_silent_one_and_none_to_try() -> None:
     assert tried({}, from_loopback(f"127.0.0.1:{free_port()}")) == [("127.0.0.1", Ended.REFUSED)]
     hung = replace(ACCEPTS, delays={Step.GREETING: 60.0})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from relay.doctor.answer import Ask
 from relay.doctor.finding import Finding, State
@@ -292,3 +294,15 @@ def test_without_an_address_nothing_is_known() -> None:
     found = check_spf(SpfFacts(domain=HOTEL, by_ip=(), smarthost="smart.example"))
     assert (found.state, found.fix) == (State.UNKNOWN, "")
     assert "smart.example" in found.found
+
+
+@given(st.text(alphabet="v=spf1 +-~?alinudeixmp46:/.%{}sodr0123456789_,", max_size=80))
+@example("v=spf1 a:%{d}%{")
+def test_any_text_is_read_or_named_faulty(text: str) -> None:
+    try:
+        record = read_record("v=spf1 " + text)
+    except SpfFault:
+        return
+    values = macro_values(ip_address(OURS), sender=f"a@{HOTEL}", domain=HOTEL, helo="h", name_of_ip="unknown")
+    for term in record.terms:
+        assert len(expand(term.spec, values)) <= max(253, len(term.spec) * 70)

@@ -1,8 +1,8 @@
 -- senders --
 -- Who sent the newest messages, and what kinds; the busiest first.
-SELECT header_from, mail_from, kind, COUNT(*) AS count, MAX(id) AS newest
-FROM (SELECT header_from, mail_from, kind, id FROM message ORDER BY seq DESC LIMIT :limit) AS recent
-GROUP BY header_from, mail_from, kind ORDER BY count DESC, newest DESC
+SELECT app, header_from, mail_from, kind, COUNT(*) AS count, MAX(id) AS newest
+FROM (SELECT app, header_from, mail_from, kind, id FROM message ORDER BY seq DESC LIMIT :limit) AS recent
+GROUP BY app, header_from, mail_from, kind ORDER BY count DESC, newest DESC
 
 -- oldest --
 -- The first delivery that is kept.
