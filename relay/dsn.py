@@ -124,7 +124,7 @@ def ascii_form(address: str) -> str:
 def _head(told: Notification, boundary: str, *, is_8bit: bool) -> bytes:
     ours = to_a_label(told.hostname) or told.hostname
     lines = [
-        f"Received: by {ours} with INTERNAL id {told.id};",
+        f"Received: by {ours} id {told.id};",
         f"\t{format_date(told.at)}",
         f"From: Mail delivery <{sender(told.hostname)}>",
         f"To: <{ascii_form(told.to)}>",

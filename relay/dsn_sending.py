@@ -17,7 +17,7 @@ import contextlib
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -41,6 +41,8 @@ _LOOK_SECONDS = 1.0
 _MOST = 10  # notifications in one look: each may hold a whole mail in memory
 _MOST_LATE = 100
 _LATE_EVERY = timedelta(seconds=20)
+
+_BLOCKED = "the address is blocked by the sending system"
 
 #: How the texts of those replies begin or end that we give in a server's name (delivery/opening.py, commands.py).
 _OUR_WORDS = re.compile(r"mail loop: |.*\bnot sent\Z", re.DOTALL)
@@ -183,14 +185,15 @@ def _notification(matter: Matter, teller: Teller, *, new: MessageId, now: dateti
 def _recipient(matter: Matter, told: Told, teller: Teller) -> dsn.Recipient:
     delivery, attempt = told.delivery, told.attempt
     is_blocked = delivery.status is Status.SUPPRESSED
-    has_answer = not is_blocked and delivery.code is not None and not _is_ours(told)
+    is_theirs = matter.action is Action.DELAYED and not matter.is_still_waiting  # what we heard is of before
+    has_answer = delivery.code is not None and not (is_blocked or is_theirs or _is_ours(told))
     return dsn.Recipient(
         address=delivery.address,
         words=_words(matter, told),
         orcpt=delivery.orcpt,
         status="5.7.1" if is_blocked else delivery.enhanced,
         code=delivery.code if has_answer else None,
-        reply="the address is blocked by the sending system" if is_blocked else delivery.reply or "",
+        reply=_BLOCKED if is_blocked else "" if is_theirs else delivery.reply or "",
         remote=delivery.mx if has_answer else None,
         last_attempt_at=attempt.started_at if attempt is not None else None,
         retry_until=_retry_until(matter.message, delivery, teller) if matter.is_still_waiting else None,
@@ -220,5 +223,6 @@ def _words(matter: Matter, told: Told) -> tuple[str, ...]:
         return ("The recipient's server took it, and has not been able to pass it on yet.",)
     if matter.action is not Action.FAILED and not matter.is_still_waiting:
         return ()
-    said = render(explain_delivery(told.delivery, message=matter.message, blocked=told.block))
+    block = replace(told.block, note="", by="") if told.block else None  # these are for the desk alone
+    said = render(explain_delivery(told.delivery, message=matter.message, blocked=block))
     return tuple(sentence for sentence in (said.happened, said.next_step) if sentence)

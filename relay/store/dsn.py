@@ -22,7 +22,7 @@ from relay.status import Status
 from relay.store import content, events, rows, spool, suppressions
 from relay.store.protocols import Row, Tx, Value
 
-#: Recipients in one notification; what many programs read of one.
+#: Recipients in one notification, which is what many programs read of one; rows of the list in one look.
 _MOST = 50
 
 
@@ -62,14 +62,12 @@ def forget_delay(tx: Tx, delivery_id: DeliveryId, dsn: str) -> None:
 
 def waiting(tx: Tx, *, now: datetime, limit: int) -> list[Matter]:
     """What is planned, the longest due first."""
+    oldest = {(row["message_id"], row["action"]): None for row in tx.rows("dsn.waiting", {"limit": _MOST})}
     matters = []
-    for row in tx.rows("dsn.waiting", {"limit": limit}):
-        params: dict[str, Value] = {"message_id": row["message_id"], "action": row["action"], "limit": _MOST}
-        found = tx.rows("dsn.told_of", params)
-        matter = _matter(tx, found, action=Action(row["action"]), now=now)
-        if matter is not None:
-            matters.append(matter)
-    return matters
+    for message_id, action in list(oldest)[:limit]:
+        params: dict[str, Value] = {"message_id": message_id, "action": action, "limit": _MOST}
+        matters.append(_matter(tx, tx.rows("dsn.told_of", params), action=Action(action), now=now))
+    return [matter for matter in matters if matter is not None]
 
 
 def late(tx: Tx, *, before: datetime, now: datetime, limit: int) -> list[Matter]:

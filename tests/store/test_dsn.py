@@ -8,14 +8,16 @@ from datetime import datetime
 import pytest
 
 from relay import dsn_rules
+from relay.classify.report import Report, ReportedRecipient, ReportKind
 from relay.dsn_rules import Action
 from relay.dsn_sending import Teller, submission
-from relay.model import Delivery, DeliveryId, Message, Submission
+from relay.model import Delivery, DeliveryId, Message, Submission, new_id
 from relay.status import FAILED, Status
-from relay.store import addresses, content, dsn, incidents, log, notices, retention, spool, stats
+from relay.store import addresses, content, dsn, incidents, log, notices, reports, retention, spool, stats
 from relay.store.dsn import Matter, NotSettled
 from relay.store.engine import EngineStore
 from relay.store.protocols import Tx
+from relay.store.reports import ReturnedMail
 from tests.store.making import HOUR, MINUTE, NOW, claim, disposition, outcome, reply
 from tests.store.making import submission as made_of
 
@@ -147,6 +149,46 @@ def test_a_failure_that_comes_back_later_is_told_then(store: EngineStore) -> Non
     came_back = disposition(delivery, Status.INVALID, said=reply(550, "gone", enhanced="5.1.1"), reading=INVALID)
     store.write_now(lambda tx: spool.record(tx, replace(came_back, attempt_rows=())))
     assert [matter.action for matter in waiting(store)] == [Action.FAILED]
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "action", "want"),
+    [
+        ("delay success", ReportKind.DELAY, "delayed", [Action.DELAYED]),
+        ("delay success", ReportKind.DELIVERED, "delivered", [Action.DELIVERED]),
+        ("delay success", ReportKind.DELIVERED, "relayed", [Action.RELAYED]),
+        ("delay", ReportKind.DELIVERED, "delivered", []),
+        ("success", ReportKind.DELAY, "delayed", []),
+        (None, ReportKind.DELAY, "delayed", []),
+    ],
+)
+def test_what_another_server_reports_is_passed_on_once_where_it_was_asked(
+    store: EngineStore, asked: str | None, kind: ReportKind, action: str, want: list[Action]
+) -> None:
+    delivery = accept(store, dsn=asked).deliveries[0].id
+    end(store, delivery, Status.DELIVERED, is_passed_on=True)
+    report = Report(kind=kind, recipients=(ReportedRecipient(address="guest@example.com", action=action),))
+
+    def come_back(number: int) -> None:
+        mail = ReturnedMail(
+            id=new_id(),
+            at=NOW + number * MINUTE,
+            digest=str(number),
+            report=report,
+            packed=content.pack(b"Subject: x\r\n\r\n"),
+            delivery_id=delivery,
+            subject="",
+            since=NOW,
+        )
+        store.write_now(lambda tx: reports.take(tx, mail))
+
+    come_back(1)
+    assert [matter.action for matter in waiting(store)] == want
+    for matter in waiting(store):
+        tell(store, matter)
+    if kind is ReportKind.DELAY:
+        come_back(2)
+        assert waiting(store) == []
 
 
 # -- what takes long

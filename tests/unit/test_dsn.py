@@ -21,7 +21,7 @@ from relay.dsn import Notification, Recipient, compose
 from relay.dsn_rules import ITSELF, Action, due, is_answer, to_tell, without_delay
 from relay.dsn_sending import Teller, submission
 from relay.headers import parse_block
-from relay.model import Attempt, Category, Delivery, DeliveryId, Message, MessageId, Reply, Stage
+from relay.model import Attempt, Category, Delivery, DeliveryId, Message, MessageId, Reply, Stage, Suppression
 from relay.status import Status
 from relay.store.dsn import Matter, Told
 
@@ -418,13 +418,19 @@ def test_no_server_is_named_for_what_it_never_said(changes: dict[str, Any]) -> N
 
 def test_a_blocked_address_is_a_failure_without_an_answer_and_without_the_desks_note() -> None:
     blocked = matter(status=Status.SUPPRESSED, reply="blocked (manual: rude)", code=None, category=None)
+    block = Suppression(
+        id=1, scope="address", value="", reason="manual", since_at=NOW, source="manual", note="rude", by="Anna"
+    )
+    blocked = replace(blocked, told=(replace(blocked.told[0], block=block),))
     raw = submission(blocked, TELLER, now=NOW).content
     (_, guest) = groups(parsed(raw))
     assert (guest["Status"], guest["Diagnostic-Code"]) == (
         "5.7.1",
         "X-Waybill; the address is blocked by the sending system",
     )
+    assert b"A person blocked this address." in raw
     assert b"rude" not in raw
+    assert b"Anna" not in raw
 
 
 @pytest.mark.parametrize(("held", "want"), [(None, "Fri, 6 Mar 2026 12:00:00 +0000"), ("paused: storm", None)])
@@ -434,3 +440,12 @@ def test_a_delay_says_until_when_it_is_tried_as_far_as_that_is_known(held: str |
     (_, guest) = groups(parsed(raw))
     assert guest.get("Will-Retry-Until") == want
     assert b"still being tried" in raw.replace(b"\r\n", b" ")
+
+
+def test_a_delay_that_another_server_reports_does_not_quote_its_earlier_yes() -> None:
+    passed_on = matter(action=Action.DELAYED, status=Status.DELIVERED, code=250, enhanced="2.0.0", reply="ok")
+    raw = submission(passed_on, TELLER, now=NOW).content
+    (_, guest) = groups(parsed(raw))
+    assert guest["Status"] == "4.0.0"
+    assert "Diagnostic-Code" not in guest
+    assert b"has not been able to pass it on" in raw.replace(b"\r\n   ", b"")

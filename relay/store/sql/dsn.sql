@@ -5,9 +5,8 @@ ON CONFLICT (delivery_id, action) DO NOTHING
 
 -- waiting --
 -- What is to be told, the longest due first: one notification for each message and action.
-SELECT x.message_id, x.action FROM dsn_due x
-JOIN delivery d ON d.id = x.delivery_id JOIN message m ON m.id = x.message_id
-GROUP BY x.message_id, x.action ORDER BY MIN(x.at), x.message_id LIMIT :limit
+SELECT x.message_id, x.action FROM dsn_due x JOIN delivery d ON d.id = x.delivery_id
+ORDER BY x.at LIMIT :limit
 
 -- told_of --
 -- The deliveries of one message that one notification tells of.
