@@ -9,7 +9,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 LOCK := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
 CONFIG := $(wildcard config.toml)
 
-.PHONY: help run test lint format demo cluster-demo bench corpus kill-test lock clean cluster-test
+.PHONY: help run test lint format demo cluster-demo bench corpus kill-test lock clean cluster-test simulation
 
 help:
 	@echo "make run        start Waybill (with ./config.toml when it exists, otherwise on 127.0.0.1:2525)"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench      compare with Postfix on this machine (a few minutes)"
 	@echo "make corpus     how well answers and returned mail are understood, measured anew"
 	@echo "make bench-postgres  what the store costs: SQLite, PostgreSQL, two nodes, Postfix (a quarter of an hour)"
+	@echo "make simulation a week of mail, two outages, a backlog and a burst on a virtual clock (some minutes)"
 	@echo "make kill-test  1,000 kills under load and 200 power cuts, none may lose a message (about half an hour)"
 	@echo "make cluster-test  kill a node and cut one off, over PostgreSQL (a few minutes)"
 	@echo "make lock       renew the lock files (needs uv); make lock UPGRADE=--upgrade takes newer versions"
@@ -72,6 +73,9 @@ corpus: $(DEV_STAMP)
 
 bench-postgres: $(DEV_STAMP)
 	$(BIN)/python -m bench.stores $(BENCH)
+
+simulation: $(DEV_STAMP)
+	@$(BIN)/python -m bench.simulation
 
 kill-test: $(DEV_STAMP)
 	WAYBILL_KILLS=1000 WAYBILL_POINTS=all WAYBILL_CUTS=200 $(BIN)/python -m pytest -rP \

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.model import Blame, Category, Outcome
+from relay.model import Blame, Category, Outcome, Suppression
 from relay.settings import Suppressions
 from relay.status import Status
 
@@ -44,3 +44,11 @@ def decide(*, status: Status, outcome: Outcome | None, error_count: int, setting
         return NOTHING
     is_over = error_count + 1 > settings.max_errors
     return Effect(counts=True, block_reason="errors" if is_over else None)
+
+
+def told_of(block: Suppression) -> str:
+    """Say what stands at a delivery that a block ended, where a reply would."""
+    what = "the domain" if block.scope == "domain" else "the address"
+    why = f"{block.reason}: {block.note}" if block.note else block.reason
+    only = f" for {block.app}" if block.app else ""
+    return f"{what} {block.value} has been blocked{only} since {block.since_at:%Y-%m-%d} ({why})"

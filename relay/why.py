@@ -58,6 +58,9 @@ _STANDING = {
 #: A copy that changes nothing for the mail it repeats.
 _CAME_TO_NOTHING = FAILED | {Status.SUPPRESSED, Status.CANCELLED}
 
+#: Events that say what came back for a mail that was accepted; a bounce is told by the status itself.
+_CAME_LATER = ("complaint", "not_spam", "auto_reply", "delayed", "receipt", "unread_report")
+
 #: The worst decides.
 _RANK = {Verdict.NOT_DELIVERED: 3, Verdict.BLOCKED: 2, Verdict.PENDING: 1, Verdict.DELIVERED: 0}
 
@@ -250,13 +253,10 @@ def what_it_is(message: Message) -> str:
 def _proof(case: Case, zone: tzinfo | None) -> list[str]:
     message, delivery = case.message, case.delivery
     lines = [f"{_at(message.accepted_at, zone)} accepted from {message.app} as {message.id}"]
-    lines += [
-        f"{_at(event.at, zone)} {event.text}{_by(event.by)}"
-        for event in case.events
-        if event.kind == "redirected" and event.delivery_id == delivery.id
-    ]
+    lines += _events(case, "redirected", zone=zone)
     if delivery.resend_of:
-        lines.append(f"{_at(delivery.created_at, zone)} sent again by {delivery.by or 'somebody'} ({delivery.form})")
+        form = " as plain text" if delivery.form == "plain" else ""
+        lines.append(f"{_at(delivery.created_at, zone)} sent again{form} by {delivery.by or 'somebody'}")
     hidden = len(case.attempts) - _TRIES_SHOWN
     if hidden > 0:
         lines.append(f"(tries before these: {hidden}; waybill show {delivery.id})")
@@ -265,6 +265,7 @@ def _proof(case: Case, zone: tzinfo | None) -> list[str]:
     if _is_returned(delivery) and delivery.ended_at is not None:
         reply = _reply(delivery.code, delivery.enhanced, delivery.reply)
         lines.append(f"{_at(delivery.ended_at, zone)} sent back to us: {reply or 'no reason given'}")
+    lines += _events(case, *_CAME_LATER, zone=zone)
     if message.expires_at is not None and delivery.delivered_at is None:
         lines.append(f"{_at(message.expires_at, zone)} deadline: nothing of it is delivered after that")
     if delivery.is_being_tried:
@@ -272,7 +273,7 @@ def _proof(case: Case, zone: tzinfo | None) -> list[str]:
     elif delivery.next_at is not None and not delivery.held and case.blocked is None:
         lines.append(f"{_at(delivery.next_at, zone)} next try")
     if case.blocked is not None:
-        lines.append(f"{_at(case.blocked.since_at, zone)} {case.blocked.value} blocked ({_block(case.blocked)})")
+        lines.append(f"{_at(case.blocked.since_at, zone)} {case.blocked.value} blocked ({_block(case, case.blocked)})")
     if case.lifted_at is not None:
         lines.append(f"{_at(case.lifted_at, zone)} that block ended: it can be sent again")
     lines += [f"{_at(copy.created_at, zone)} {_copy(copy)}" for copy in case.resends]
@@ -281,8 +282,20 @@ def _proof(case: Case, zone: tzinfo | None) -> list[str]:
     return lines + [_refused_at(one, zone) for one in case.refusals]
 
 
-def _block(blocked: Suppression) -> str:
-    return f"{blocked.reason.replace('_', ' ')}{_by(blocked.by)}"
+def _events(case: Case, *kinds: str, zone: tzinfo | None) -> list[str]:
+    """Tell what happened to the deciding delivery beside its tries."""
+    return [
+        f"{_at(event.at, zone)} {event.text}{_by(event.by)}"
+        for event in case.events
+        if event.kind in kinds and event.delivery_id == case.delivery.id
+    ]
+
+
+def _block(case: Case, blocked: Suppression) -> str:
+    """Say why it is blocked, with the answer that led to it where no try of this delivery shows that."""
+    cause = f"{blocked.reason.replace('_', ' ')}{_by(blocked.by)}"
+    is_shown = not blocked.reply or blocked.delivery_id == case.delivery.id
+    return cause if is_shown else f"{cause}: {' '.join(blocked.reply.split())}"
 
 
 def _is_returned(delivery: Delivery) -> bool:

@@ -1,1 +1,1 @@
-"""The real scheduler and store on a virtual clock, against modelled providers; `make simulation` runs the whole of it."""
+"""The real scheduler and store on a virtual clock, against modelled providers; `make simulation` runs all of it."""

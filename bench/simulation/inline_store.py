@@ -28,7 +28,7 @@ class InlineStore:
         migrations.migrate(path, statements)
         self._backend = SqliteBackend(path, statements)
         self._writer = self._backend.open_writer()
-        self._writer.command("PRAGMA synchronous=OFF")
+        self._writer.tx.compose("PRAGMA synchronous=OFF", {})
         self._reader = self._backend.open_reader()
         self._commit_seconds = commit_seconds
         self._has_committed = False

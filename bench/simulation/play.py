@@ -65,24 +65,22 @@ def play(scene: Scene) -> Played:
     internet = Internet(providers=scene.providers, random=Random(scene.seed), network_outage=scene.network_outage)
     begun = time.perf_counter()
     most = [0]
-    with tempfile.TemporaryDirectory(prefix="simulation-") as folder:
-        with InlineStore(Path(folder) / "waybill.db", commit_seconds=COMMIT_SECONDS) as store:
-            submissions = Submissions()
-            _lay_up(store, submissions, scene.waiting)
-
-            async def run_scene() -> None:
-                await _run_scene(scene, store, internet, submissions=submissions, most=most)
-
-            run(run_scene)
-            return Played(
-                scene=scene,
-                internet=internet,
-                statuses=_counts(store, "SELECT status AS name, COUNT(*) AS n FROM delivery GROUP BY 1"),
-                left=_counts(store, _LEFT),
-                in_memory=most[0],
-                real_seconds=time.perf_counter() - begun,
-                units=store.took,
-            )
+    with (
+        tempfile.TemporaryDirectory(prefix="simulation-") as folder,
+        InlineStore(Path(folder) / "waybill.db", commit_seconds=COMMIT_SECONDS) as store,
+    ):
+        submissions = Submissions()
+        _lay_up(store, submissions, scene.waiting)
+        run(lambda: _run_scene(scene, store, internet, submissions=submissions, most=most))
+        return Played(
+            scene=scene,
+            internet=internet,
+            statuses=_counts(store, "SELECT status AS name, COUNT(*) AS n FROM delivery GROUP BY 1"),
+            left=_counts(store, _LEFT),
+            in_memory=most[0],
+            real_seconds=time.perf_counter() - begun,
+            units=store.took,
+        )
 
 
 def _counts(store: InlineStore, sql: str) -> dict[str, int]:

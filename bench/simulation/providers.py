@@ -130,7 +130,7 @@ class Internet:
 
     def __post_init__(self) -> None:
         for number, provider in enumerate(self.providers):
-            self.sights[provider.name] = Sight()
+            self.sights.setdefault(provider.name, Sight())
             hosts = tuple(
                 Host(name=f"mx{rank}.{provider.name}", ip=f"10.{number >> 8}.{number & 255}.{rank}", port=25)
                 for rank in range(1, provider.hosts + 1)

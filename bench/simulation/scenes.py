@@ -21,8 +21,11 @@ from bench.simulation.traffic import DAY, Addresses, Handed, daily, evenly
 HOUR = 3600.0
 SIX_HOURS = 6 * HOUR
 
-#: What the configuration says of the limited providers, and what they bear.
+#: What the configuration allows us at the provider with a rate.
 RATE = (60, 60.0)
+#: A message counts from when it is taken up; those for which a connection must be opened first arrive that much later,
+#: so that the provider may see as many more in a window as it bears connections.
+LATE_STARTERS = 5
 SETTINGS: dict[str, Any] = {
     "site": [
         {"match": "*.paced.example", "connections": 5, "rate": "60/1m"},
@@ -39,7 +42,12 @@ def many(outage: Outage | None = None) -> Provider:
     return Provider(name="many.example", domains=_MANY, bears_connections=CONNECTIONS, full_share=0.01, outage=outage)
 
 
-PACED = Provider(name="paced.example", domains=("paced.example",), bears_connections=5, bears_rate=RATE)
+PACED = Provider(
+    name="paced.example",
+    domains=("paced.example",),
+    bears_connections=5,
+    bears_rate=(RATE[0] + LATE_STARTERS, RATE[1]),
+)
 SLOW = Provider(name="slow.example", domains=("slow.example",), bears_connections=3, answer_seconds=3.0)
 GREY = Provider(name="grey.example", domains=("grey.example",), bears_connections=CONNECTIONS, is_greylisting=True)
 
@@ -92,6 +100,21 @@ def _ordinary(name: str, big: Provider, *, messages: int, days: float, lasts: fl
     return Scene(
         name=name,
         providers=[big, PACED, SLOW, GREY, *others, *dead_ones],
+        traffic=[Handed(at, "booking", addresses.draw()) for at in moments],
+        lasts=lasts,
+        settings=SETTINGS,
+        seed=seed,
+    )
+
+
+def paced(*, messages: int, seconds: float, lasts: float, seed: int = 5) -> Scene:
+    """Hand in more for the provider with a rate than the rate lets go."""
+    random = Random(seed)
+    addresses = Addresses(random, [(PACED, 1.0)])
+    moments = evenly(random, messages=messages, seconds=seconds)
+    return Scene(
+        name="more than the rate",
+        providers=[PACED],
         traffic=[Handed(at, "booking", addresses.draw()) for at in moments],
         lasts=lasts,
         settings=SETTINGS,

@@ -39,7 +39,7 @@ class Handed:
 def daily(random: Random, *, messages: int, seconds: float) -> Iterator[float]:
     """Give so many moments within so many seconds, in order, dense where the day is busy."""
     days = max(1, round(seconds / DAY))
-    moments = []
+    moments: list[float] = []
     while len(moments) < messages:
         hour = bisect(_EDGES, random.random() * _EDGES[-1])
         moment = random.randrange(days) * DAY + (hour + random.random()) * 3600.0

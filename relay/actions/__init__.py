@@ -11,7 +11,7 @@ from relay.actions.asking import Inquiry, why
 from relay.actions.block_lists import ImportTally, import_blocks
 from relay.actions.blocks import block, describe, reset, target, unblock
 from relay.actions.correct import Correction, LeftOut, catch_up, correct, plan_correction
-from relay.actions.erase import erase_person, erase_some, export_person, look_for_person
+from relay.actions.erase import erase_person, erase_some, export_person, look_for_person, untouched
 from relay.actions.escalate import Ourselves, Papers, papers
 from relay.actions.incidents import close_incident, list_incidents, resend_part, show_incident
 from relay.actions.notices import (
@@ -101,5 +101,6 @@ __all__ = [
     "target",
     "unblock",
     "undo",
+    "untouched",
     "why",
 ]

@@ -50,7 +50,13 @@ def erase_person(tx: Tx, found: Found, *, by: str, now: datetime) -> Answer:
     erasure.erase_person(tx, found, now=now, by=by)
     events.add(tx, Event(at=now, kind="erase", text="An address was erased", by=by))
     count = len(found.messages)
-    return Answer(key="done", sentence=f"Erased: {count} message{'' if count == 1 else 's'}.", count=count)
+    sentence = f"Erased: {count} message{'' if count == 1 else 's'}.{untouched(found)}"
+    return Answer(key="done", sentence=sentence, count=count)
+
+
+def untouched(found: Found) -> str:
+    """Name the person's other addresses, which are erased one by one, for the end of a sentence."""
+    return f" The same customer has other addresses: {', '.join(found.relatives)}." if found.relatives else ""
 
 
 def export_person(tx: Tx, text: str) -> dict[str, Any] | None:

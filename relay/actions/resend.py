@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from relay import deadline
+from relay import deadline, suppress
 from relay.actions.answer import Answer, no
 from relay.actions.blocks import describe
 from relay.actions.once import once
@@ -187,7 +187,8 @@ def _add(tx: Tx, plan: Plan, copy: Delivery, changed: bytes | None, family: Sequ
         tx, address_key(copy.address), domain=copy.domain, app=plan.message.app, now=copy.created_at
     )
     if blocked is not None:
-        copy = replace(copy, status=Status.SUPPRESSED, next_at=None, ended_at=copy.created_at, held=None)
+        ended = replace(copy, status=Status.SUPPRESSED, next_at=None, ended_at=copy.created_at, held=None)
+        copy = replace(ended, reply=suppress.told_of(blocked))
     spool.add_delivery(tx, copy, changed_content=changed)
     _note(tx, copy, kind="resend", text=f"Sent again to {copy.address}{_as_plain(copy.form)}", by=copy.by or "")
     if copy.intended is not None and address_key(copy.intended) != address_key(copy.address):

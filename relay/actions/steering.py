@@ -5,7 +5,7 @@ An order leaves an event that says who gave it, and all delivery processes keep 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from relay.actions.answer import Answer, no
 from relay.actions.scopes import cleaned, said
@@ -29,7 +29,7 @@ def slow(
     until: datetime | None = None,
 ) -> Answer:
     """Send at most so many transactions in a time; `scope` is all, site, domain or app."""
-    target, value = f"{rate.count}/{rate.per.total_seconds():g}s", cleaned(scope, value)
+    target, value = _written(rate), cleaned(scope, value)
     steer = Steer(
         kind=SteerKind.SLOW,
         scope=scope,
@@ -86,6 +86,15 @@ def end_reroute(tx: Tx, scope: str, value: str, *, by: str, now: datetime) -> An
     if not steering.end(tx, SteerKind.REROUTE, scope=scope, value=value, now=now):
         return no("not_rerouted", f"Mail {said(scope, value)} goes the usual way already.")
     return _note(tx, "reroute", f"Mail {said(scope, value)} goes the usual way again.", by=by, now=now)
+
+
+def _written(rate: Rate) -> str:
+    """Write a rate so that it is read as the same again."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(rate.per, timedelta(seconds=length))
+        if count and not left:
+            return f"{rate.count}/{count}{unit}"
+    return f"{rate.count}/{rate.per // timedelta(milliseconds=1)}ms"
 
 
 def _selection(scope: str, value: str) -> Selection:

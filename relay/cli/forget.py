@@ -75,7 +75,8 @@ def erase(config_path: Path | None, address: str, dry_run: bool, yes: bool, as_j
             return report(found, as_json=as_json)
         about = f"{_messages(len(found.messages))} and all that is known about {found.address}"
         if dry_run:
-            answer = Answer(key="dry_run", sentence=f"Would erase {about}.", count=len(found.messages))
+            sentence = f"Would erase {about}.{actions.untouched(found)}"
+            answer = Answer(key="dry_run", sentence=sentence, count=len(found.messages))
             return report(answer, as_json=as_json)
         if not yes:
             click.confirm(safe(f"Erase {about}? This cannot be undone"), abort=True)
@@ -117,8 +118,9 @@ def _scrub(config: Config) -> None:
     metavar="DIR",
     help="Also write the mails that are kept into DIR, one .eml file each.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print the object on one line.")
 @click.pass_obj
-def export(config_path: Path | None, address: str, content: Path | None) -> int:
+def export(config_path: Path | None, address: str, content: Path | None, as_json: bool) -> int:
     """Print all that is known about an address as one JSON object. Exits 1 when nothing is known."""
     from relay import actions
 
@@ -133,7 +135,7 @@ def export(config_path: Path | None, address: str, content: Path | None) -> int:
             return 1
         if content is not None:
             _write_mails(store, known, content)
-    json.dump(known, sys.stdout, ensure_ascii=True, indent=2)
+    json.dump(known, sys.stdout, ensure_ascii=True, indent=None if as_json else 2)
     click.echo()
     return 0
 

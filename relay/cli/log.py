@@ -193,7 +193,11 @@ def _line(row: LogRow, *, with_kind: bool) -> tuple[str, ...]:
     to = f"{row.to} (for {row.intended})" if row.intended else row.to
     kind = (row.kind or "-",) if with_kind else ()
     when = shown_time(row.created_at)
-    return (when, *kind, _status(row), row.category or "", to, row.subject or "(no subject)", row.id)
+    return (when, *kind, _status(row), _reason(row), to, row.subject or "(no subject)", row.id)
+
+
+def _reason(row: LogRow) -> str:
+    return row.category or ("blocked" if row.status is Status.SUPPRESSED else "")
 
 
 def _status(row: LogRow) -> str:

@@ -271,7 +271,8 @@ def _answer(card: Card) -> str:
 
 
 def _correction(card: Card) -> str:
-    if card.notice.closed_at is not None or card.person.corrected_to:
+    is_another_matter = card.notice.cause in ("complaint", "too-big", "virus")
+    if is_another_matter or card.notice.closed_at is not None or card.person.corrected_to:
         return ""
     new = shlex.quote(card.suggestion) if card.suggestion else "NEW"
     return f"waybill correct {shlex.quote(card.notice.shown)} {new}"

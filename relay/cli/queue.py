@@ -115,8 +115,10 @@ def _domain_line(one: DomainQueue) -> tuple[str, ...]:
 def _pause_line(pause: Pause) -> str:
     what = {"all": "everything"}.get(pause.scope, f"{pause.scope} {pause.value}")
     until = f" until {shown_time(pause.until_at)}" if pause.until_at else ""
-    reason = f": {pause.reason}" if pause.reason else ""
-    return f"Paused: {what} since {shown_time(pause.since_at)}{until} by {pause.by}{reason}"
+    since = f"Paused: {what} since {shown_time(pause.since_at)}{until}"
+    if pause.reason.startswith(f"{pause.by}: "):  # an incident, which names itself
+        return f"{since} by {pause.reason}"
+    return f"{since} by {pause.by}{f': {pause.reason}' if pause.reason else ''}"
 
 
 def _run(config_path: Path | None, action: Callable[[Tx], Answer], *, as_json: bool) -> int:

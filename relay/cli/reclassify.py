@@ -138,7 +138,7 @@ def _print_rows(replay: _Replay) -> None:
             ],
         )
     changed = sum(row.count for row in replay.rows.values())
-    untold = f"; {replay.passed_over} have no answer of a try to read" if replay.passed_over else ""
+    untold = f"; {replay.passed_over} of them without an answer that can be read again" if replay.passed_over else ""
     click.echo(f"{replay.seen} failed deliveries read again, {changed} differently{untold}.")
 
 

@@ -270,12 +270,12 @@ def _time_line(found: Found) -> list[tuple[datetime, str]]:
     lines = [(message.accepted_at, f"accepted from {message.app}")]
     for one in chosen:
         lines += [(attempt.started_at, f"{one.address}: {_try(attempt)}") for attempt in found.attempts_of(one.id)]
-        if one.ended_at is not None:
-            lines.append((one.ended_at, f"{one.address}: {one.status}"))
     ids = {one.id for one in chosen}
     for event in found.events:
         if event.delivery_id is None or event.delivery_id in ids:
             lines.append((event.at, f"{event.text}{f' (by {event.by})' if event.by else ''}"))
+    # The ends last, for what led to one may have its very time.
+    lines += [(one.ended_at, f"{one.address}: {one.status}") for one in chosen if one.ended_at is not None]
     return sorted(lines, key=lambda line: line[0])
 
 

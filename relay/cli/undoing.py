@@ -153,7 +153,10 @@ def _print_table(total: _Total) -> None:
 
 def _print_end(total: _Total, *, dry_run: bool) -> None:
     would, back = ("Would lift", "take back") if dry_run else ("Lifted", "took back")
-    click.echo(f"{would} {total.blocks} blocks and {back} {total.errors} errors from their counters.")
+    blocks, errors = (
+        f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((total.blocks, "block"), (total.errors, "error"))
+    )
+    click.echo(f"{would} {blocks} and {back} {errors} from their counters.")
     if not total.unsent:
         return
     click.echo("What did not arrive can be sent again:")

@@ -102,7 +102,8 @@ class Carrier:
             result = await got.deliver(await envelope())
             transaction.results.append(result)
             if self._is_refused_for_ipv6(result, transaction) and not self._is_stopped:
-                hosts = [each for each in route.hosts if each.name == host.name and ":" not in each.ip]
+                instead = [each for each in route.hosts if each.name == host.name and ":" not in each.ip]
+                hosts = [*instead, *(each for each in hosts if each.name != host.name)]
                 got.abort()
                 continue
             if self._is_stopped or not (result.is_host_failure or _is_closed_at_mail(result)):

@@ -67,6 +67,7 @@ class Catch:
 
     fresh: list[Claimed]
     due: list[Claimed]
+    orders: Orders  #: that hold for them
 
 
 class Desk:
@@ -108,13 +109,11 @@ class Desk:
 
     async def stored_sites(self) -> set[str]:
         """Name the sites that are stored as backing off."""
-        return {site.key for site in await self._store.read(sites.load)}
+        return await self._store.read(sites.keys)
 
     async def orders(self, now: datetime) -> Orders:
         """Read what people have ordered for a while."""
-        return await self._store.read(
-            lambda tx: Orders(steers=tuple(steering.every(tx, now=now)), pauses=tuple(pauses.every(tx)))
-        )
+        return await self._store.read(lambda tx: _orders(tx, now))
 
     async def take_over(self, now: datetime) -> int:
         """Take over leases that ran out."""
@@ -147,6 +146,7 @@ class Desk:
                 due=spool.claim(tx, owner=self._owner, now=now, lease=self._lease, limit=due, fresh=False)
                 if due > 0
                 else [],
+                orders=_orders(tx, now),
             )
 
         return await self._store.write(unit)
@@ -206,6 +206,10 @@ class Desk:
             sites.save(tx, site)
         if batch.wake_domains:
             spool.wake_site(tx, domains=batch.wake_domains, now=now)
+
+
+def _orders(tx: Tx, now: datetime) -> Orders:
+    return Orders(steers=tuple(steering.every(tx, now=now)), pauses=tuple(pauses.every(tx)))
 
 
 def _contents(tx: Tx, keys: Sequence[ContentKey]) -> dict[ContentKey, bytes | None]:

@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from relay import deadline as deadlines
-from relay import incidents
+from relay import incidents, suppress
 from relay.classify.classifier import BLAME
 from relay.delivery.try_again import heeded
 from relay.endings import end_of_final
@@ -181,16 +181,12 @@ def decide(
 
 def suppressed(delivery: Delivery, *, block: Suppression, now: datetime) -> Disposition:
     """End a delivery whose address is blocked: no attempt; the reason stands where a reply would."""
-    what = "the domain" if block.scope == "domain" else "the address"
-    why = f"{block.reason}: {block.note}" if block.note else block.reason
-    only = f" for {block.app}" if block.app else ""
-    text = f"{what} {block.value} has been blocked{only} since {block.since_at:%Y-%m-%d} ({why})"
     return Disposition(
         delivery_id=delivery.id,
         status=Status.SUPPRESSED,
         attempts=delivery.attempts,
         at=now,
-        reply=Reply(stage=Stage.RCPT, code=None, enhanced=None, text=text),
+        reply=Reply(stage=Stage.RCPT, code=None, enhanced=None, text=suppress.told_of(block)),
         is_unknown=delivery.is_unknown,
     )
 

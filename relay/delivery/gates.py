@@ -41,17 +41,16 @@ class Gates:
 
     def change(self, steers: Iterable[Steer], *, share: Share) -> bool:
         """Keep to these from now on, what went already counts; tell whether that changed anything."""
-        before = self._gates
-        self._gates = {}
+        before, after = self._gates, dict[tuple[str, str], _Gate]()
         for steer in steers:
             rate = _part(parse_rate(steer.target), of=len(share.owners))
             old = before.get((steer.scope, steer.value))
             window = old.window if old is not None else RateWindow(rate)
             if old is not None and old.rate != rate:
                 window.change(rate)
-            self._gates[steer.scope, steer.value] = _Gate(steer, rate, window)
-        old_rates = {key: gate.rate for key, gate in before.items()}
-        return old_rates != {key: gate.rate for key, gate in self._gates.items()}
+            after[steer.scope, steer.value] = _Gate(steer, rate, window)
+        self._gates = after
+        return {key: gate.rate for key, gate in before.items()} != {key: gate.rate for key, gate in after.items()}
 
     def wait(self, transaction: Transaction, *, site_key: str, mono: float) -> float:
         """Return the seconds until the transaction may go."""

@@ -40,7 +40,7 @@ from relay.delivery.return_path import ReturnPath, as_given
 from relay.delivery.routing import Routing
 from relay.delivery.share import Share
 from relay.delivery.sites import Sites
-from relay.delivery.steering import Steering
+from relay.delivery.steering import Orders, Steering
 from relay.delivery.transaction import content_key
 from relay.delivery.verdict import Judge
 from relay.errors import StoreError
@@ -146,13 +146,18 @@ class Scheduler:
 
     async def heed_orders(self) -> None:
         """Heed what people ordered or took back; what waits in memory is given back, to take its new way."""
-        now = self._clock()
         try:
-            orders = await self._desk.orders(now)
+            self._heed(await self._desk.orders(self._clock()))
         except StoreError as error:
             logger.error("looking at the orders waits for the store: %s", error)
+
+    def _heed(self, orders: Orders) -> None:
+        try:
+            is_changed = self._steering.keep_to(orders, now=self._clock(), share=self._share)
+        except ValueError as error:  # a damaged order must not end all delivery
+            logger.error("the orders in the store cannot be read: %s", error)
             return
-        if self._steering.keep_to(orders, now=now, share=self._share):
+        if is_changed:
             self._dispatch.let_go(self._pool.give_up_waiting(self._sites))
             self._pool.look_again(self._sites)
 
@@ -339,6 +344,7 @@ class Scheduler:
             return
         fresh, due = min(fresh, _CLAIM), min(due, _CLAIM)
         catch = await self._desk.claim(self._clock(), fresh=fresh, due=due)
+        self._heed(catch.orders)
         self._has_caught = bool(catch.fresh or catch.due)
         self._leases.add(catch.fresh, is_due=False)
         self._leases.add(catch.due, is_due=True)

@@ -1,6 +1,6 @@
 """What people ordered for a while, as one delivery process knows it: slower paces, detours, and pauses of sites.
 
-The store is the truth; the scheduler reads it once a second and before the first claim. Where several detours fit, the
+The store is the truth; the scheduler reads it with each claim and once a second. Where several detours fit, the
 narrowest counts: domain, app, site, everything. A detour's host is nobody's MX: what it takes is `sent`, not
 `delivered`, and never comes back here for the same detour. An order whose time is over is forgotten within a second.
 No I/O; the time is given.
@@ -36,24 +36,23 @@ class Steering:
     def __init__(self) -> None:
         self.gates = Gates()
         self._detours: dict[tuple[str, str], Steer] = {}
-        self._site_pauses: tuple[Pause, ...] = ()
+        self._pauses: tuple[Pause, ...] = ()
 
     def keep_to(self, orders: Orders, *, now: datetime, share: Share) -> bool:
         """Take these orders; tell whether mail that waits in memory may be concerned."""
         steers = [steer for steer in orders.steers if steer.holds(now)]
         detours = {(steer.scope, steer.value): steer for steer in steers if steer.kind is SteerKind.REROUTE}
-        pauses = tuple(
-            pause
-            for pause in orders.pauses
-            if pause.scope == "site" and (pause.until_at is None or now < pause.until_at)
-        )
-        is_changed = (detours, pauses) != (self._detours, self._site_pauses)
-        self._detours, self._site_pauses = detours, pauses
+        pauses = tuple(pause for pause in orders.pauses if pause.until_at is None or now < pause.until_at)
+        is_changed = (detours, pauses) != (self._detours, self._pauses)
+        self._detours, self._pauses = detours, pauses
         return self.gates.change((s for s in steers if s.kind is SteerKind.SLOW), share=share) or is_changed
 
     def detour(self, *, domain: str, app: str) -> Steer | None:
-        """Return the detour of a domain or app, whatever its site is."""
-        return self._detours.get(("domain", domain)) or self._detours.get(("app", app))
+        """Return the detour that holds whatever the site is; then DNS need not even answer."""
+        narrow = self._detours.get(("domain", domain)) or self._detours.get(("app", app))
+        if narrow is not None or any(scope == "site" for scope, _ in self._detours):
+            return narrow
+        return self._detours.get(("all", ""))
 
     def detour_of_site(self, site_key: str) -> Steer | None:
         """Return the detour of a site, or of everything."""
@@ -68,7 +67,8 @@ class Steering:
 
     def pause_of(self, site_key: str) -> Pause | None:
         """Return the pause that a site is under; those of domains and apps are kept by the store's claims."""
-        return next((pause for pause in self._site_pauses if is_of_site(site_key, pause.value)), None)
+        of_sites = (pause for pause in self._pauses if pause.scope == "site")
+        return next((pause for pause in of_sites if is_of_site(site_key, pause.value)), None)
 
 
 class DetourRouter(Protocol):

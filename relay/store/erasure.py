@@ -52,6 +52,7 @@ class Found:
     open: int = 0  #: deliveries of these messages that have not ended
     events: tuple[int, ...] = ()  #: rows of events whose text names it
     reports: tuple[str, ...] = ()  #: returned mail of no message that names it
+    relatives: tuple[str, ...] = ()  #: other addresses of the same person, which stay
 
 
 def look(tx: Tx, address_key: str) -> Found:
@@ -74,6 +75,7 @@ def look(tx: Tx, address_key: str) -> Found:
         open=sum(len(tx.rows("erasure.open_in", {"id": each})) for each in messages),
         events=tuple(row["seq"] for row in tx.rows("erasure.naming_events", here)),
         reports=tuple(row["id"] for row in tx.rows("erasure.naming_reports", here)),
+        relatives=tuple(row["address"] for row in tx.rows("erasure.relatives", here)),
     )
 
 

@@ -262,7 +262,8 @@ def proof_of(tx: Tx, notice: Notice) -> tuple[Delivery, Message] | None:
 
 def mails_of(tx: Tx, notice: Notice) -> list[Mail]:
     """The newest mails that the notice is about."""
-    found = tx.rows("notices.mails", {"address": notice.address, "since": notice.opened_at, "limit": _MAILS})
+    params: dict[str, Value] = {"address": notice.address, "since": notice.opened_at, "proof": notice.delivery_id}
+    found = tx.rows("notices.mails", params | {"limit": _MAILS})
     return [
         Mail(
             id=DeliveryId(row["id"]),

@@ -36,6 +36,11 @@ def load(tx: Tx) -> list[SiteRow]:
     ]
 
 
+def keys(tx: Tx) -> set[str]:
+    """Name the sites that are stored as backing off."""
+    return {row["key"] for row in tx.rows("sites.keys")}
+
+
 def save(tx: Tx, site: SiteRow) -> None:
     """Write one back-off; a healthy site needs no row."""
     if site.step == 0:

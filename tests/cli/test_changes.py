@@ -197,3 +197,13 @@ def test_a_resend_that_is_blocked_for_one_says_that_the_others_go(desk: Desk) ->
     assert (got.code, got.one()["key"], got.one()["count"]) == (1, "blocked", 2)
     assert got.one()["sentence"].startswith("Not sent: bob@example.com is blocked (")
     assert got.one()["sentence"].endswith(" Queued again to anna@example.com.")
+    row = desk.run("log", "bob@example.com", "--status", "suppressed", "--json").one()
+    assert row["reply"].startswith("the address bob@example.com has been blocked since "), "as at a blocked new mail"
+    assert "  blocked  " in desk.run("log", "bob@example.com", "--status", "suppressed").out
+
+
+def test_the_time_line_ends_with_the_end(desk: Desk) -> None:
+    message, _ = desk.accept("bob@example.com")
+    desk.run("block", "bob@example.com")
+    desk.run("resend", message.id)
+    assert desk.run("show", message.id).out.splitlines()[-1].endswith("bob@example.com: suppressed")

@@ -78,3 +78,4 @@ def test_export_gives_everything_as_one_object_with_the_mails_beside_it(desk: De
     (mail,) = folder.iterdir()
     assert b"Welcome!" in mail.read_bytes()
     assert desk.run("export", "stranger@example.com").code == 1
+    assert desk.run("export", ANNA, "--json").one()["address"]["address"] == ANNA

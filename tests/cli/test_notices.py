@@ -210,7 +210,9 @@ def test_an_incident_is_listed_and_explained(desk: Desk) -> None:
     one = desk.run("incidents", "list", "--json").one()
     assert (one["id"], one["state"], one["kind"], one["domain"]) == (1, "paused", "our_fault", "example.com")
     assert (one["count"], one["waiting"], one["to_resend"]) == (6, 0, 6)
-    assert desk.run("queue").out.startswith("Paused: domain example.com since ")
+    paused = desk.run("queue").out
+    assert paused.startswith("Paused: domain example.com since ")
+    assert paused.count("incident 1") == 1
 
 
 @pytest.mark.parametrize("verb", ["show", "close", "resend"])

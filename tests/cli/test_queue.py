@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -95,6 +96,62 @@ def test_a_pause_can_end_by_itself(desk: Desk) -> None:
 
 def test_a_pause_is_on_one_thing(desk: Desk) -> None:
     assert desk.run("queue", "pause", "--domain", "a.example", "--app", "shop").code == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (["slow", "--rate", "60/1m"], "Slowed down to 60/1m: everything since"),
+        (["slow", "MX1.example.com", "--rate", "5/s"], "Slowed down to 5/1s: site mx1.example.com since"),
+        (["slow", "--app", "shop", "--rate", "10/1h"], "Slowed down to 10/1h: app shop since"),
+        (["slow", "--rate", "3/1500ms"], "Slowed down to 3/1500ms: everything since"),
+        (["reroute", "relay.example.org", "--domain", "Example.COM"], "Rerouted through relay.example.org:25: domain"),
+        (["reroute", "192.0.2.9:2525", "--site", "mx1.example.com"], "Rerouted through 192.0.2.9:2525: site mx1."),
+        (["reroute", "2001:db8::9", "--app", "shop"], "Rerouted through [2001:db8::9]:25: app shop since"),
+        (["reroute", "[2001:db8::9]:587"], "Rerouted through [2001:db8::9]:587: everything since"),
+    ],
+)
+def test_an_order_is_shown_with_who_and_why_and_ends_by_its_own_name(desk: Desk, given: list[str], line: str) -> None:
+    got = desk.run("queue", *given, "--note", "their wish", "--until", "2h")
+    assert got.code == 0, got.err
+    (shown,) = [each for each in desk.run("queue").out.splitlines() if "their wish" in each]
+    assert shown.startswith(line)
+    assert " until " in shown
+    assert " by " in shown
+    the_same = [word for word in given if word != "--rate" and not re.match(r"\d+/", word)]
+    without_host = [word for word in the_same if not (given[0] == "reroute" and word == given[1])]
+    assert desk.run("queue", *without_host, "--end").code == 0
+    assert "their wish" not in desk.run("queue").out
+    assert desk.run("queue", *without_host, "--end").code == 1
+
+
+def test_a_detour_makes_due_what_waits_for_it(desk: Desk) -> None:
+    _, (com,) = desk.accept("anna@example.com")
+    _, (net,) = desk.accept("bob@example.net")
+    for delivery in (com, net):
+        desk.answer(delivery, "451 4.3.0 busy", status=Status.DEFERRED, next_in=timedelta(hours=3))
+    desk.run("queue", "reroute", "relay.example.org", "--domain", "example.com")
+    assert claimable(desk) == {"anna@example.com"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["slow"],
+        ["slow", "--rate", "fast"],
+        ["slow", "--rate", "60/1m", "--end"],
+        ["slow", "mx.a", "--site", "mx.b", "--rate", "60/1m"],
+        ["slow", "--domain", "a.example", "--app", "shop", "--rate", "60/1m"],
+        ["reroute"],
+        ["reroute", ":25"],
+        ["reroute", "relay.example.org:port"],
+        ["reroute", "relay.example.org", "--end"],
+        ["reroute", "relay.example.org", "--until", "2001-01-01"],
+    ],
+)
+def test_an_order_that_makes_no_sense_is_not_given(desk: Desk, given: list[str]) -> None:
+    assert desk.run("queue", *given).code == 2
+    assert desk.run("queue").out == "Nothing waits to be sent.\n"
 
 
 def test_flush_makes_due_what_waits(desk: Desk) -> None:

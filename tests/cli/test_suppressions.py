@@ -196,6 +196,8 @@ def test_undo_shows_a_table_does_the_same_and_offers_what_to_resend(desk: Desk) 
     assert desk.run("address", "anna@example.com", "--json").one()["error_count"] == 0
     again = desk.run(*arguments)
     assert (again.code, again.err) == (1, "No automatic block fits.\n")
+    last = desk.run("suppressions", "undo", "--since", "2h").out.splitlines()
+    assert "Lifted 1 block and took back 1 error from their counters." in last
 
 
 def test_undo_by_rule_and_as_json(desk: Desk) -> None:

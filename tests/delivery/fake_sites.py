@@ -82,6 +82,7 @@ class Behaviour:
     is_stale: bool = False  #: reused connections turn out dead at MAIL
     max_sessions: int | None = None  #: more are refused with 421
     no_ipv6: Reply | None = None  #: the answer to any mail over IPv6
+    no_ipv4: bool = False  #: nobody answers at an IPv4 address
     is_asked: bool = True  #: False: the relay itself refuses to connect there
 
 
@@ -134,6 +135,8 @@ class World:
         if behaviour.connect_gate is not None:
             await behaviour.connect_gate.wait()
         failure = behaviour.connect
+        if behaviour.no_ipv4 and ":" not in host.ip:
+            failure = refusal(None, stage=Stage.CONNECT, text="network timed out")
         if behaviour.max_sessions is not None and self.open_sessions >= behaviour.max_sessions:
             failure = refusal(421, stage=Stage.CONNECT, text="rate_limited too many connections")
         if failure is not None:

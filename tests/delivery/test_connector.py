@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from subprocess import DEVNULL, Popen
 
 import pytest
@@ -138,6 +139,24 @@ def test_each_server_address_sees_one_of_our_sources_and_its_name() -> None:
                 number = (result.source or "").rpartition(".")[2]
                 assert to.commands[0] == f"EHLO out{number}.example.com"
         assert len(seen) == 1
+
+    asyncio.run(scenario())
+
+
+def test_an_apps_choice_of_source_addresses_decides_where_from_and_under_what_name() -> None:
+    sources = [SourceAddress(address=f"127.0.0.{n}", hostname=f"out{n}.example.com") for n in (11, 12, 13)]
+
+    async def scenario() -> None:
+        async with serving() as peer:
+            opened = connector(source_addresses=sources)
+            for number in (11, 12, 13):
+                wanted = replace(host(peer.port), sources=(f"127.0.0.{number}",))
+                session = await opened.connect(wanted, tls=TlsMode.MAY)
+                assert isinstance(session, SmtpSession)
+                result = await session.deliver(envelope())
+                await session.quit()
+                assert result.source == f"127.0.0.{number}"
+                assert f"EHLO out{number}.example.com" in peer.commands
 
     asyncio.run(scenario())
 

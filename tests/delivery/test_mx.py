@@ -437,3 +437,38 @@ def test_only_addresses_count_as_name_servers() -> None:
         "9.9.9.9",
         "fe80::1%eth0",
     ]
+
+
+def test_mail_of_an_app_with_source_addresses_leaves_from_these_to_hosts_they_can_reach() -> None:
+    zone = {
+        ("guest.example", "MX"): ["10 mxa.test."],
+        ("mxa.test", "A"): ["192.0.2.1"],
+        ("mxa.test", "AAAA"): ["2a00::2"],
+    }
+    sources = [{"address": "192.0.2.9"}, {"address": "192.0.2.10"}, {"address": "2a00::9"}]
+    apps = [{"name": "shop", "networks": ["127.0.0.0/8"], "source_addresses": ["192.0.2.10"]}]
+    config = Config.model_validate({"delivery": {"source_addresses": sources, "ip": "6"}, "app": apps})
+    assert [host.ip for host in route_of(zone, config=config).hosts] == ["2a00::2"]
+    failed = route_of(zone, config=config, app="shop")
+    assert failed.failure is not None
+    assert "cannot be reached from 192.0.2.10" in failed.failure.text
+    config = config.model_copy(update={"delivery": config.delivery.model_copy(update={"ip": "4"})})
+    chosen = route_of(zone, config=config, app="shop")
+    assert [(host.ip, host.sources) for host in chosen.hosts] == [("192.0.2.1", ("192.0.2.10",))]
+    assert chosen.sources == ("192.0.2.10",)
+
+
+def test_a_detour_leads_to_its_host_and_is_protected_as_our_settings_ask() -> None:
+    zone = {("relay.test", "A"): ["192.0.2.7"]}
+    found: list[Route] = []
+
+    async def scenario(router: MxRouter, server: NameServer, resolver: Resolver) -> None:
+        found.append(await router.detour(HostPort("relay.test", 2525), domain="guest.example", app="hotel"))
+        found.append(await router.detour(HostPort("nowhere.test", 25), domain="guest.example", app="hotel"))
+
+    with_router(zone, scenario)
+    there, nowhere = found
+    assert (there.site, there.is_smarthost, there.tls) == ("relay.test:2525", True, TlsMode.MAY)
+    assert [(host.ip, host.port) for host in there.hosts] == [("192.0.2.7", 2525)]
+    assert nowhere.failure is not None
+    assert nowhere.failure.code is None, "a wrong name of ours must not end anybody's mail"

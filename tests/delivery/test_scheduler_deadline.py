@@ -16,8 +16,10 @@ from relay.model import Blame, Category, Delivery, Reply, Stage, Submission
 from relay.status import Status
 from relay.store import pauses, queue, spool
 from relay.store.engine import EngineStore
+from relay.store.open import open_store
+from relay.store.protocols import Tx
 from tests.delivery.fake_sites import START, Clock, World, refusal, submission
-from tests.delivery.running import Running, config, due_at, play
+from tests.delivery.running import Running, config, due_at, play, started
 
 ANNA = "anna@guest.example"
 HOUR = timedelta(hours=1)
@@ -336,3 +338,50 @@ def test_a_blocked_address_is_told_as_blocked_also_after_the_deadline(tmp_path: 
         assert running.statuses() == {ANNA: Status.SUPPRESSED}
 
     play(tmp_path, scene, world=world, before=before)
+
+
+def test_with_several_processes_each_late_mail_ends_once_and_none_is_begun(tmp_path: Path, store_url: str) -> None:
+    first, second = world_of(), world_of()
+    for world in (first, second):
+        world.clock.advance(3601)
+    late = [mail(f"late{number}@guest.example", expires_at=START + HOUR, attempts=number % 2) for number in range(40)]
+    good = [mail(f"good{number}@guest.example", expires_at=START + 2 * HOUR) for number in range(40)]
+
+    async def run() -> None:
+        with open_store(store_url, tmp_path) as one, open_store(store_url, tmp_path) as other:
+
+            def unit(tx: Tx) -> None:
+                for made in [*late, *good]:
+                    spool.accept(tx, made)
+
+            one.write_now(unit)
+            async with (
+                started(one, first, owner="node-1", is_alone=False) as running,
+                started(other, second, owner="node-2", is_alone=False),
+            ):
+                await running.until_ended()
+                found = running.deliveries()
+                assert all(is_missed(found[made.deliveries[0].address]) for made in late)
+                assert all(found[made.deliveries[0].address].status is Status.DELIVERED for made in good)
+                assert {found[made.deliveries[0].address].attempts for made in late} == {0, 1}
+
+    asyncio.run(run())
+    assert sorted(first.taken + second.taken) == sorted(made.deliveries[0].address for made in good)
+
+
+def test_a_mail_whose_failure_sent_its_site_away_probes_it_in_time_itself(tmp_path: Path) -> None:
+    world = world_of()
+    host = world.host("mx.guest.example")
+    host.connect = refusal(None, stage=Stage.CONNECT, text="network connection refused")
+
+    async def scene(running: Running) -> None:
+        await running.accept_all([mail(expires_at=START + timedelta(minutes=90))])
+        await running.until_tried(ANNA)
+        await running.until_idle()
+        assert due_at(running, ANNA) == START + timedelta(minutes=30)
+        host.connect = None
+        await running.advance_to_retry(ANNA)
+        await running.until_ended()
+        assert running.statuses() == {ANNA: Status.DELIVERED}
+
+    play(tmp_path, scene, world=world, settings=config(delivery={"retry": ["2h"]}))

@@ -10,7 +10,7 @@ import pytest
 
 from bench.simulation import scenes
 from bench.simulation.picture import Line, Panel, draw
-from bench.simulation.play import Played, play
+from bench.simulation.play import Played, Scene, play
 from bench.simulation.providers import Outage
 from bench.simulation.reading import (
     all_faults,
@@ -28,17 +28,25 @@ from bench.simulation.reading import (
 from bench.simulation.scenes import HOUR
 from bench.simulation.virtual import NothingWillHappen, run, seconds
 
-AWAY = 3 * HOUR  #: long enough for every step of the ladder but the last; six hours are `make simulation`'s
+#: Shorter than in `make simulation`, which has the whole ladder and six hours.
+AWAY = 2 * HOUR
+LADDER = ["1m", "5m", "15m", "1h"]
 
 
 @pytest.fixture(scope="module")
 def one_away() -> Played:
-    return play(scenes.outage_of_one(messages=300, days=0.25, begin=0.2 * HOUR, lasts=7 * HOUR, away=AWAY))
+    scene = scenes.outage_of_one(messages=200, days=3.5 / 24, begin=0.2 * HOUR, lasts=3.8 * HOUR, away=AWAY)
+    return play(with_ladder(scene))
 
 
 @pytest.fixture(scope="module")
 def ours_away() -> Played:
-    return play(scenes.outage_of_ours(messages=300, days=0.25, begin=0.2 * HOUR, lasts=7 * HOUR, away=AWAY))
+    scene = scenes.outage_of_ours(messages=200, days=3.5 / 24, begin=0.2 * HOUR, lasts=3.8 * HOUR, away=AWAY)
+    return play(with_ladder(scene))
+
+
+def with_ladder(scene: Scene) -> Scene:
+    return replace(scene, settings={**scenes.SETTINGS, "delivery": {"retry": LADDER}})
 
 
 def test_virtual_time_jumps_to_the_next_timer_and_never_runs_by_itself() -> None:
@@ -81,15 +89,23 @@ def test_when_our_own_network_is_back_there_is_no_herd_and_nothing_is_lost(ours_
     assert all(back_at(ours_away, provider.name) for provider in ours_away.scene.providers[:4])
 
 
+def test_a_rate_is_used_to_the_full_and_kept_to() -> None:
+    played = play(scenes.paced(messages=200, seconds=10.0, lasts=300.0))
+    assert [*limit_faults(played), *lost_faults(played)] == []
+    count, window = scenes.RATE
+    assert played.internet.sights[scenes.PACED.name].most_within(window) >= count
+    assert played.statuses == {"delivered": 200}
+
+
 def test_new_mail_does_not_wait_for_a_backlog_that_is_due_at_once() -> None:
-    played = play(scenes.backlog(deferred=2000, messages=100, lasts=60.0))
+    played = play(scenes.backlog(deferred=1500, messages=60, lasts=60.0))
     assert all_faults(played) == []
     assert played.in_memory <= 2000
-    assert len(waits(played)) == 100
+    assert len(waits(played)) == 60
 
 
 def test_the_burst_of_one_app_does_not_keep_another_waiting() -> None:
-    played = play(scenes.burst(messages=1200, others=60, seconds=20.0, lasts=180.0, answer=1.5))
+    played = play(scenes.burst(messages=800, others=40, seconds=10.0, lasts=100.0, answer=1.5))
     assert all_faults(played, app="booking") == []
     assert percentile(waits(played, app="newsletter"), 0.95) > 30.0  # else there was no burst to speak of
 

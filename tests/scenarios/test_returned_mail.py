@@ -241,6 +241,10 @@ def test_m004_8_a_complaint_marks_the_mail_and_blocks_the_address(world: World) 
     assert (row["status"], row["marks"]) == ("delivered", ["spam"])
     (next_row,) = world.ended(world.send("angry@guests.example"))
     assert next_row["status"] == "suppressed"
+    listed = world.ask.run("notices", "list", "angry@guests.example").out
+    assert "Marked as spam by the recipient" in listed
+    assert "to correct" not in listed, "another address is no answer to a complaint"
+    assert any("The recipient marked it as spam (abuse)" in line for line in world.ask.why(first)["proof"])
 
 
 def test_a_complaint_without_a_return_path_is_found_by_message_id(world: World) -> None:

@@ -285,3 +285,19 @@ def test_a_block_by_hand_stays_under_the_hash(store: EngineStore) -> None:
     )
     assert all(row["value"].startswith("erased:") and row["note"] == "" for row in listed)
     assert {row["by"] for row in listed} == {"", "bob"}
+
+
+def test_the_same_persons_other_addresses_are_named_and_stay(store: EngineStore) -> None:
+    fill(store)
+    accept(store, "zelda@home.example", customer="C-99177", subject="Another")
+    bounce(store, accept(store, "zelda@typo.example", subject="Mistyped"))
+    store.write_now(
+        lambda tx: tx.compose(
+            "UPDATE address SET corrected_to = :who, corrected_to_key = :who WHERE address = :typo RETURNING address",
+            {"who": WHO, "typo": "zelda@typo.example"},
+        )
+    )
+    answer = erase(store)
+    assert answer.is_done
+    assert answer.sentence.endswith("The same customer has other addresses: zelda@home.example, zelda@typo.example.")
+    assert store.read_now(lambda tx: addresses.get(tx, "zelda@typo.example")) is not None

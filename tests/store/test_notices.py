@@ -310,6 +310,7 @@ def test_a_complaint_that_comes_by_mail_is_a_notice(store: EngineStore) -> None:
     store.write_now(lambda tx: reports.take(tx, mail, settings=Suppressions()))
     one = only(store)
     assert (one.address, one.cause, one.delivery_id, one.app) == (KEY, "complaint", delivery, "hotel")
+    assert [mail.id for mail in store.read_now(lambda tx: notices.mails_of(tx, one))] == [delivery]
 
 
 # Finding.

@@ -166,6 +166,11 @@ FAULTS = [
         "config.toml:2: delivery.source_addresses.1",
     ),
     (
+        "source address that is not ours",
+        APP + 'source_addresses = ["192.0.2.1"]',
+        'config.toml:4: app.1.source_addresses.1: "192.0.2.1" is not among delivery.source_addresses',
+    ),
+    (
         "route to an unknown app",
         '[[route]]\napp = "x"\nhost = "h"',
         "config.toml:2: route.1.app: no [[app]] has the name",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -235,3 +236,33 @@ def test_what_goes_to_another_address_says_whom_it_was_meant_for() -> None:
     told = answer(case(delivery(Status.DELIVERED, None, intended="old@b.example", mx="mx.b.example")))
     assert told.sentence.startswith("Confirmation for BK-1 to sari@b.example (meant for old@b.example) was accepted")
     assert "It was meant for old@b.example and goes to sari@b.example instead." in told.happened
+
+
+def test_what_came_back_after_a_mail_was_accepted_is_proof() -> None:
+    delivered = case(delivery(Status.DELIVERED, None, marks=("auto_reply",)))
+    later = [
+        Event(at=NOW + timedelta(hours=1), kind=kind, text=text, delivery_id=DeliveryId(whose))
+        for kind, text, whose in (
+            ("auto_reply", "An automatic answer came: Away", "D1"),
+            ("complaint", "The recipient marked it as spam", "D2"),
+            ("note", "Somebody wrote a note", "D1"),
+        )
+    ]
+    told = answer(replace(delivered, events=tuple(later)))
+    assert told.proof[-1] == "2026-11-21 17:20:00 UTC An automatic answer came: Away"
+    assert len(told.proof) == 3
+
+
+def test_the_answer_that_led_to_a_block_is_proof_where_no_try_shows_it() -> None:
+    stopped = case(delivery(Status.SUPPRESSED, None), block="invalid_address")
+    assert stopped.blocked is not None
+    for cause, shown in (("D1", "(invalid address, by mika)"), ("D0", "(invalid address, by mika: no such\tuser)")):
+        block = replace(stopped.blocked, delivery_id=DeliveryId(cause), reply="no such\tuser")
+        proof = answer(replace(stopped, blocked=block)).proof
+        assert any(line.endswith(f"sari@b.example blocked {' '.join(shown.split())}") for line in proof), proof
+
+
+def test_a_copy_says_its_form_only_where_it_is_another() -> None:
+    for form, words in (("full", "sent again by mika"), ("plain", "sent again as plain text by mika")):
+        copy = delivery(Status.DELIVERED, None, resend_of=DeliveryId("D0"), form=form, by="mika")
+        assert any(line.endswith(words) for line in answer(case(copy)).proof)

@@ -29,6 +29,14 @@ SELECT id FROM report WHERE message_id IS NULL AND (
   lower(mail_from) = :address OR lower(reply) LIKE :pattern ESCAPE '\' OR lower(subject) LIKE :pattern ESCAPE '\'
 )
 
+-- relatives --
+-- Other addresses of whoever has this one: what it was corrected from or to, and those of the same customer number.
+SELECT address FROM address WHERE address <> :address AND address NOT LIKE 'erased:%' AND (
+  corrected_to_key = :address
+  OR address = (SELECT corrected_to_key FROM address own WHERE own.address = :address)
+  OR customer = (SELECT customer FROM address own WHERE own.address = :address)
+) ORDER BY address LIMIT 20
+
 -- meant_for --
 -- Deliveries that a test app or a redirect sent elsewhere instead.
 SELECT id, seq, message_id, next_at FROM delivery WHERE intended IS NOT NULL AND lower(intended) = :address
@@ -70,7 +78,7 @@ UPDATE attempt SET mx = NULL, ip = NULL WHERE delivery_id IN (
 DELETE FROM reference WHERE message_id = :id
 
 -- empty_events --
-UPDATE event SET text = '', address = CASE WHEN address = :address THEN :instead ELSE address END
+UPDATE event SET text = '(erased)', address = CASE WHEN address = :address THEN :instead ELSE address END
 WHERE message_id = :id OR address = :address
 
 -- empty_reports --
@@ -78,7 +86,7 @@ UPDATE report SET address = NULL, reply = '', mail_from = '', subject = ''
 WHERE message_id = :id OR address = :address
 
 -- empty_event --
-UPDATE event SET text = '' WHERE seq = :seq
+UPDATE event SET text = '(erased)' WHERE seq = :seq
 
 -- empty_report --
 UPDATE report SET address = NULL, reply = '', mail_from = '', subject = '' WHERE id = :id

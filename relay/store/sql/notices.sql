@@ -57,12 +57,14 @@ ORDER BY suggested_at IS NOT NULL, last_at DESC LIMIT :limit
 UPDATE notice SET suggestion = COALESCE(:suggestion, suggestion), suggested_at = :at WHERE id = :id AND state = 'open'
 
 -- mails --
--- The mails that a notice is about: what did not reach its address since it was opened, or may come too late.
+-- The mails that a notice is about: what did not reach its address since it was opened, or may come too late; and the
+-- one that was marked as spam.
 SELECT d.id, d.message_id, d.status, d.ended_at, m.subject, m.booking, m.accepted_at FROM delivery d
 JOIN message m ON m.id = d.message_id
 WHERE d.address_key = :address AND (
     d.ended_at >= :since AND d.status IN ('soft_bounced', 'hard_bounced', 'invalid', 'rejected', 'suppressed')
     OR d.next_at IS NOT NULL AND d.warned_at >= :since
+    OR d.id = :proof AND d.marks LIKE '%spam%'
   )
 ORDER BY d.seq DESC LIMIT :limit
 

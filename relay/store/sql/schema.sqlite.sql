@@ -397,6 +397,7 @@ CREATE TABLE dsn_due (
   PRIMARY KEY (delivery_id, action)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dsn_due_by_message ON dsn_due (message_id);
+CREATE INDEX dsn_due_by_time ON dsn_due (at);
 
 -- m0008_deadlines --
 -- The desk hears of mail that may come too late: what has a deadline is found by it, and each delivery is told of once.

@@ -2,6 +2,10 @@
 -- All sites that are backing off or did.
 SELECT * FROM site ORDER BY key
 
+-- keys --
+-- Which sites these are; delivery asks every second.
+SELECT key FROM site
+
 -- save --
 -- Where the back-off of a site stands.
 INSERT INTO site (key, step, until_at, category, reply, updated_at)
