@@ -23,9 +23,6 @@ SIX_HOURS = 6 * HOUR
 
 #: What the configuration allows us at the provider with a rate.
 RATE = (60, 60.0)
-#: A message counts from when it is taken up; those for which a connection must be opened first arrive that much later,
-#: so that the provider may see as many more in a window as it bears connections.
-LATE_STARTERS = 5
 SETTINGS: dict[str, Any] = {
     "site": [
         {"match": "*.paced.example", "connections": 5, "rate": "60/1m"},
@@ -46,7 +43,7 @@ PACED = Provider(
     name="paced.example",
     domains=("paced.example",),
     bears_connections=5,
-    bears_rate=(RATE[0] + LATE_STARTERS, RATE[1]),
+    bears_rate=RATE,
 )
 SLOW = Provider(name="slow.example", domains=("slow.example",), bears_connections=3, answer_seconds=3.0)
 GREY = Provider(name="grey.example", domains=("grey.example",), bears_connections=CONNECTIONS, is_greylisting=True)

@@ -168,7 +168,7 @@ class Carriage:
             site.sessions += 1
         worker.connection = connection
         self.stop_connecting(worker)
-        site.answered(self._monotonic())
+        site.answered(self._monotonic(), worker.transaction)
         self._begin_more(site)
 
     def stop_connecting(self, worker: Worker) -> None:

@@ -35,6 +35,12 @@ class RateWindow:
         """Count one that goes now."""
         self._times.append(mono)
 
+    def postpone(self, before: float, mono: float) -> None:
+        """Count from now one that was counted before: it could not go at once."""
+        if before in self._times:
+            self._times.remove(before)
+            self._times.append(mono)
+
 
 class Throughput:
     """Deliveries completed within the last five seconds, counted by the second."""

@@ -120,6 +120,7 @@ class Site:
         self._is_due_next = transaction.is_fresh
         self._gates.spend(transaction, site_key=self.key, mono=mono)
         transaction.generation = self.generation
+        transaction.taken_at = mono
         transaction.is_probe = self.is_probing = self.step > 0
         if self._rate is not None:
             self._rate.spend(mono)
@@ -170,9 +171,11 @@ class Site:
         """Tell whether there are more connections than this process may have by now."""
         return self.workers > self.limits.connections
 
-    def answered(self, mono: float) -> None:
-        """Note that a session was opened: the site is alive."""
+    def answered(self, mono: float, transaction: Transaction | None = None) -> None:
+        """Note that a session was opened, for this transaction: the site is alive, and its rate counts from now."""
         self._known_until = mono + KNOWN_FOR
+        if self._rate is not None and transaction is not None:
+            self._rate.postpone(transaction.taken_at, mono)
 
     def shrink(self, mono: float) -> None:
         """Note that it refused a further connection while others were open."""

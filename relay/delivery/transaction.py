@@ -38,6 +38,7 @@ class Transaction:
     earlier: int = 0  #: how many of the results belong to a round before this one (stale connection, split)
     generation: int = 0  #: the site's state of health it was begun in; site.py
     is_probe: bool = False
+    taken_at: float = 0.0  #: when its site let it go, in seconds that never jump
     queued_at: float = 0.0  #: when its deliveries were claimed or last looked at, in seconds that never jump
     returns: int = 0  #: how often it went back to its queue because the site wanted fewer connections
 
