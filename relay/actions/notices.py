@@ -7,7 +7,7 @@ Ending a notice changes nothing else: no block, no counter, no delivery. *Resolv
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from relay.actions.answer import Answer, no
@@ -158,8 +158,8 @@ def _change(
 
 
 def _card(tx: Tx, notice: Notice) -> Card:
-    person = notices.person_of(tx, notice.address)
     proof, message = notices.proof_of(tx, notice) or (None, None)
+    person = _with_mail(tx, notices.person_of(tx, notice.address), message)
     suggestion = notice.suggestion or (proven_guess(tx, notice) if notice.state is State.OPEN else None)
     return Card(
         notice=notice,
@@ -170,6 +170,15 @@ def _card(tx: Tx, notice: Notice) -> Card:
         message=message,
         suggestion=suggestion,
     )
+
+
+def _with_mail(tx: Tx, person: Person, message: Message | None) -> Person:
+    """Add the phone and customer number that the mail itself gives: before its first try nothing else knows them."""
+    if message is None or (person.phone and person.customer):
+        return person
+    if len(tx.rows("spool.deliveries_of", {"message_id": message.id})) != 1:
+        return person  # whose they are cannot be told
+    return replace(person, phone=person.phone or message.phone, customer=person.customer or message.customer)
 
 
 def _words(

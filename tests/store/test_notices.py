@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from relay import actions
 from relay.address import address_key
 from relay.classify.report import Report, ReportKind
 from relay.model import Blame, Category, Delivery, DeliveryId, Reference, ReplyClass, Suppression, new_id
@@ -426,3 +427,19 @@ def test_a_notice_of_an_odd_address_gets_an_answer(store: EngineStore) -> None:
     fail(store, '"a b"@päivä.example', GONE_DOMAIN)
     assert only(store).address == address_key('"a b"@päivä.example')
     assert look(store, lambda _: True) == 0
+
+
+@pytest.mark.parametrize(("others", "phone"), [((), "+358 40 7"), (("hotel@example.com",), None)])
+def test_a_notice_before_the_first_try_knows_the_phone_of_the_mail(
+    store: EngineStore, others: tuple[str, ...], phone: str | None
+) -> None:
+    made = accept(store, KEY, *others, phone="+358 40 7", customer="C-7")
+    store.write_now(
+        lambda tx: notices.raise_notice(
+            tx, KEY, cause="too-late", shown=KEY, delivery_id=made.deliveries[0].id, app="hotel", at=NOW
+        )
+    )
+    (one,) = every(store)
+    card = store.read_now(lambda tx: actions.show_notice(tx, one.id))
+    assert card is not None
+    assert card.person.phone == phone
