@@ -57,9 +57,9 @@ lint: $(DEV_STAMP)
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
 
-# The last line printed is pytest's own summary.
+# Most tests wait for processes, so two run at a time on two cores. The last line printed is pytest's own summary.
 test: lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff format .

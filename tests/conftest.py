@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,10 @@ from bench.postgres_server import NoPostgres, PostgresServer
 from relay.store import migrate
 
 BACKENDS = ("postgres", "sqlite")
+
+# Whoever starts the tests in the background may have Ctrl-C ignored, which every process below them would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
