@@ -80,5 +80,7 @@ class Housekeeper:
                 await chore.run(now)
             except RelayError as error:
                 log.warning("housekeeping: %s failed and is tried again later: %s", chore.name, error)
+            except Exception:  # an odd row must not end delivery, again at each start
+                log.exception("housekeeping: %s failed and is tried again later", chore.name)
             if not await self._is_our_turn():
                 return

@@ -34,11 +34,11 @@ class Place:
         self.clock = Clock()
         self.done: list[str] = []
 
-    def housekeeper(self, owner: str, *, fails: bool = False) -> Housekeeper:
+    def housekeeper(self, owner: str, *, error: Exception | None = None) -> Housekeeper:
         async def run(now: datetime) -> None:
             self.done.append(owner)
-            if fails:
-                raise StoreError("no space")
+            if error is not None:
+                raise error
 
         chores = [Chore(name="pruning", every=HOUR, run=run)]
         return Housekeeper(self.store, chores, owner=owner, clock=self.clock, look=timedelta(milliseconds=1))
@@ -74,9 +74,13 @@ def test_another_process_takes_over_when_the_lease_ran_out(tmp_path: Path) -> No
     place.store.close()
 
 
-def test_a_chore_that_fails_does_not_end_the_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [StoreError("no space"), KeyError("nobody foresaw this")])
+def test_a_chore_that_fails_does_not_end_the_process(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """It would end delivery, again at each start: one odd row would stop all mail."""
     place = Place(tmp_path)
-    asyncio.run(looks(place.housekeeper("one", fails=True)))
+    asyncio.run(looks(place.housekeeper("one", error=error)))
     assert place.done == ["one"]
     assert "pruning failed" in caplog.text
     place.store.close()
