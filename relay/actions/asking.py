@@ -5,6 +5,7 @@ A unit of work for `Store.read`: one snapshot, a few look-ups, the newest rows o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
@@ -19,6 +20,7 @@ from relay.why import Candidate, Case, Why, answer, deciding, no_record
 _ID_LENGTH = 26
 _ROWS = 200  #: more than anyone reads, few enough to be quick
 _REFUSALS = 5
+_SHORTEST_NUMBER = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +127,20 @@ def _rows_for(tx: Tx, question: str) -> list[log.LogRow]:
         return _rows_of_address(tx, question)
     if not question:
         return []
-    return log.search(tx, log.Query(booking=question, limit=_ROWS)) or log.search(
-        tx, log.Query(customer=question, limit=_ROWS)
+    return (
+        log.search(tx, log.Query(booking=question, limit=_ROWS))
+        or log.search(tx, log.Query(customer=question, limit=_ROWS))
+        or _rows_named(tx, question)
     )
+
+
+def _rows_named(tx: Tx, question: str) -> list[log.LogRow]:
+    """Find mail whose subject names a number, whole: an app without a booking pattern was handed to us all the same."""
+    if not any(letter.isdigit() for letter in question) or len(question) < _SHORTEST_NUMBER:
+        return []
+    whole = re.compile(rf"(?<![\w-]){re.escape(question)}(?![\w-])", re.IGNORECASE)
+    rows = log.search(tx, log.Query(words=(question,), limit=_ROWS))
+    return [row for row in rows if whole.search(row.subject)]
 
 
 def _rows_of_address(tx: Tx, address: str) -> list[log.LogRow]:

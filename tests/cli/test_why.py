@@ -179,3 +179,13 @@ def test_m002_7_the_beginning_of_the_log_is_told_for_what_is_older(desk: Desk) -
     got = desk.run("why", "BK-9")
     assert got.code == 1
     assert f"The log begins on {desk.now:%Y-%m-%d}: what was sent before that is not in it." in got.out
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"), [("BK-10427", "delivered"), ("bk-10427", "delivered"), ("BK-1042", "no_record")]
+)
+def test_a_number_in_the_subject_is_found_without_a_booking_pattern(desk: Desk, question: str, answer: str) -> None:
+    """The README's first mail: "never handed to us" would be wrong."""
+    _, (delivery,) = desk.accept("guest@example.com", subject="Booking BK-10427", booking=None)
+    desk.answer(delivery, "250 2.0.0 ok", status=Status.DELIVERED)
+    assert desk.run("why", question, "--json").one()["answer"] == answer
