@@ -373,20 +373,27 @@ async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup
     import uvicorn
 
     from dashboard.app import build
+    from dashboard.gate import StoreGate
+    from relay.wake import Waker
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Any:
             yield  # signals are the process's business
 
+    waker, given = Waker(config.data_dir), config.dashboard
     settings = uvicorn.Config(
-        build(config, store),
+        build(config, store, gate=StoreGate(), audit=lambda tx, **_: None, nudge=waker.wake),
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=5,
         timeout_keep_alive=5,
+        proxy_headers=bool(given.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in given.trusted_proxies],
+        ssl_certfile=config.path(given.cert_file) if given.cert_file else None,
+        ssl_keyfile=str(config.path(given.key_file)) if given.key_file else None,
     )
     family = socket.AF_INET6 if ":" in config.dashboard.address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:
@@ -400,3 +407,4 @@ async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup
         finally:
             server.should_exit = True
             await serving
+            waker.close()
