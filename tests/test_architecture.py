@@ -92,7 +92,7 @@ IO_MODULES = {
 DASHBOARD_MAY = {
     *("relay.actions", "relay.model", "relay.status", "relay.address", "relay.headers", "relay.classify.explain"),
     *("relay.config", "relay.doctor", "relay.settings", "relay.errors"),
-    *("relay.accounts", "relay.totp"),
+    *("relay.accounts", "relay.actions.accounts", "relay.totp"),
 }
 
 SQL = re.compile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from relay.accounts import Account, Role, name_key
+from relay.accounts import Account, Role, fault_of_name, name_key
 from relay.store.protocols import Row, Tx, Value
 
 
@@ -21,7 +21,10 @@ def get(tx: Tx, account_id: str) -> Account | None:
 
 def named(tx: Tx, name: str) -> Account | None:
     """The account of that name, in any case of letters."""
-    row = tx.one("accounts.named", {"name_key": name_key(name)})
+    key = name_key(name)
+    if fault_of_name(key) is not None:  # nobody has it, and a database may not even take it
+        return None
+    row = tx.one("accounts.named", {"name_key": key})
     return _account(row) if row is not None else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay.accounts import Role, name_key
+from relay.accounts import Role, fault_of_name, name_key
 from relay.store.protocols import Row, Tx, Value
 from relay.store.sessions import TOUCH, hash_of
 
@@ -51,7 +51,8 @@ def find(tx: Tx, secret: str) -> Token | None:
 
 def named(tx: Tx, name: str) -> Token | None:
     """The token in use that has this name."""
-    row = tx.one("tokens.named", {"name_key": name_key(name)})
+    key = name_key(name)
+    row = tx.one("tokens.named", {"name_key": key}) if fault_of_name(key) is None else None
     return _token(row) if row is not None else None
 
 
