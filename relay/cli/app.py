@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from relay.cli.context import configured
 from relay.cli.output import print_columns, print_json
+from relay.cli.passwords import ask_password
 from relay.settings import App
 
 
@@ -58,11 +58,5 @@ def password() -> int:
     """Ask for a password (or read one line from stdin) and print its hash for `password_hash`."""
     from relay.passwords import hash_password
 
-    if sys.stdin.isatty():
-        secret = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    else:
-        secret = sys.stdin.readline().rstrip("\r\n")
-    if not secret:
-        raise click.UsageError("the password is empty")
-    click.echo(hash_password(secret))
+    click.echo(hash_password(ask_password()))
     return 0
