@@ -434,3 +434,11 @@ CREATE INDEX dsn_due_by_time ON dsn_due (at);
 
 ALTER TABLE delivery ADD COLUMN warned_at TIMESTAMPTZ;  -- when a notice was raised because its deadline was near
 CREATE INDEX message_expires ON message (expires_at) WHERE expires_at IS NOT NULL;
+
+-- m0010_search --
+-- What the log is filtered by, each in the order of the log. What is common (queued, delivered) costs nothing here.
+
+CREATE INDEX delivery_by_domain ON delivery (domain, seq);
+CREATE INDEX delivery_by_category ON delivery (category, seq) WHERE category IS NOT NULL;
+CREATE INDEX delivery_sent ON delivery (status, seq) WHERE status = 'sent';
+CREATE INDEX delivery_marked ON delivery (seq) WHERE marks <> '';
