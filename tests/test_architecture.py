@@ -64,6 +64,9 @@ PURE = {
     ),
     *(f"relay.doctor.{name}" for name in ("sender_dkim", "sender_spf", "spf", "spf_record")),
     "relay.store.text",
+    "relay.store.log_query",
+    "dashboard.box",
+    "dashboard.days",
     *(name for name in MODULES if name == "relay.classify" or name.startswith("relay.classify.")),
     *(name for name in MODULES if name == "relay.block_lists" or name.startswith("relay.block_lists.")),
 }
