@@ -1,0 +1,19 @@
+"""What a page says after something was done: (action, key of the answer) -> a sentence.
+
+What is not in this table is said in the action's own words, which are English. {count} is how many were changed; the
+others are texts of the Answer's own. Sections go by noun; keep them in the order of the routes.
+"""
+
+from __future__ import annotations
+
+from dashboard.marking import N_
+
+SENTENCES: dict[tuple[str, str], str] = {
+    # -- messages
+    ("resend", "done"): N_("Queued again. This page shows when it has arrived."),
+    ("resend", "already_queued"): N_("It is on its way already: nothing was sent twice."),
+    # -- customers and blocks
+    # -- notices and incidents
+    # -- queue
+    # -- people
+}

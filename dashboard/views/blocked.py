@@ -1,0 +1,7 @@
+"""Blocked addresses and domains."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+ROUTES: list[Route] = []

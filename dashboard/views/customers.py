@@ -1,0 +1,7 @@
+"""One customer: correspondence, errors, blocks, corrections."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+ROUTES: list[Route] = []

@@ -1,0 +1,7 @@
+"""Incidents: what is our own fault."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+ROUTES: list[Route] = []

@@ -1,0 +1,7 @@
+"""The configuration as it is in force."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+ROUTES: list[Route] = []
