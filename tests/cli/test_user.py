@@ -115,6 +115,12 @@ def test_a_link_is_alone_on_stdout_and_lets_in_once(desk: Desk) -> None:
     assert sign_in(desk, "anna").state is State.OK
 
 
+def test_a_link_is_on_the_address_that_browsers_reach(desk: Desk) -> None:
+    text = '\n[dashboard]\npublic_url = "https://mail.example.com"\ntrusted_proxies = ["127.0.0.1"]\n'
+    desk.config.write_text(desk.config.read_text(encoding="utf-8") + text, encoding="utf-8")
+    assert desk.run("user", "add", "anna", "--link").out.splitlines()[-1].startswith("https://mail.example.com/link/")
+
+
 @pytest.mark.usefixtures("typed")
 def test_a_new_password_signs_out_everywhere(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.run("user", "add", "anna")
