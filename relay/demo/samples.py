@@ -140,6 +140,7 @@ class Written:
     content: bytes  #: CRLF lines
     booking: str
     subject: str
+    message_id: str  #: with <>; "" where the program writes none
 
 
 @cache
@@ -163,6 +164,7 @@ def write(sample: Sample, guest: Guest, *, number: int, now: datetime, begins_at
     words["customer"] = guest.customer or f"C{number:04d}"
     subject = Template(sample.subject).substitute(words)
     text = Template(_template(f"{sample.name}.txt")).substitute(words)
+    message_id = "" if sample.is_old else f"<{number}.{sample.name}.{now:%Y%m%d%H%M%S%f}@{sample.business.domain}>"
     if sample.is_old:
         content = _old(sample, guest, subject=subject, text=text)
     else:
@@ -172,7 +174,7 @@ def write(sample: Sample, guest: Guest, *, number: int, now: datetime, begins_at
             "Subject": _encoded(subject, len("Subject: ")),
             **{name: Template(value).substitute(words) for name, value in sample.headers.items()},
             "Date": format_datetime(now),
-            "Message-ID": f"<{number}.{sample.name}.{now:%Y%m%d%H%M%S%f}@{sample.business.domain}>",
+            "Message-ID": message_id,
             "MIME-Version": "1.0",
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
@@ -183,6 +185,7 @@ def write(sample: Sample, guest: Guest, *, number: int, now: datetime, begins_at
         content=content,
         booking=booking,
         subject=subject,
+        message_id=message_id,
     )
 
 
