@@ -22,7 +22,7 @@ def listening() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def _config(folder: Path, port: int, *, free: str = "0") -> Config:
+def _config(folder: Path, port: int, *, free: str = "16MiB") -> Config:
     text = f"""
 [node]
 data_dir = "data"
