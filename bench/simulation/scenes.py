@@ -119,13 +119,13 @@ def paced(*, messages: int, seconds: float, lasts: float, seed: int = 5) -> Scen
     )
 
 
-def backlog(*, deferred: int, messages: int, lasts: float, seed: int = 3) -> Scene:
+def backlog(*, deferred: int, messages: int, lasts: float, dead_hosts: int, seed: int = 3) -> Scene:
     """Hand in new mail while a backlog is due, all of it at the first second: most for dead servers."""
     random = Random(seed)
-    big, others, dead_ones = many(), small(100), dead(max(20, deferred // 50))
+    big, others, dead_ones = many(), small(100), dead(dead_hosts)
     addresses = Addresses(random, _shares(big, others, dead_ones[:1])[:-1])
     waiting = Addresses(random, [(big, 10.0), (GREY, 10.0), *((one, 80.0 / len(dead_ones)) for one in dead_ones)])
-    moments = evenly(random, messages=messages, seconds=lasts)
+    moments = evenly(random, messages=messages, seconds=0.9 * lasts)
     return Scene(
         name="backlog",
         providers=[big, PACED, SLOW, GREY, *others, *dead_ones],

@@ -98,10 +98,16 @@ def test_a_rate_is_used_to_the_full_and_kept_to() -> None:
 
 
 def test_new_mail_does_not_wait_for_a_backlog_that_is_due_at_once() -> None:
-    played = play(scenes.backlog(deferred=1500, messages=60, lasts=60.0))
+    played = play(scenes.backlog(deferred=1500, messages=60, lasts=60.0, dead_hosts=30))
     assert all_faults(played) == []
     assert played.in_memory <= 2000
     assert len(waits(played)) == 60
+
+
+def test_retries_for_living_providers_do_not_wait_for_hundreds_of_dead_ones() -> None:
+    """Looking at all dead servers takes minutes; the two living ones need six seconds for what waits for them."""
+    played = play(scenes.backlog(deferred=3000, messages=20, lasts=30.0, dead_hosts=600))
+    assert all_faults(played) == []
 
 
 def test_the_burst_of_one_app_does_not_keep_another_waiting() -> None:
