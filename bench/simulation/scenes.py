@@ -137,14 +137,16 @@ def backlog(*, deferred: int, messages: int, lasts: float, dead_hosts: int, seed
     )
 
 
-def hung(*, messages: int, others: int, lasts: float, is_dns: bool, answer: float = 0.35, seed: int = 6) -> Scene:
+def hung(
+    *, messages: int, others: int, lasts: float, is_dns: bool, within: float | None = None, seed: int = 6
+) -> Scene:
     """Hand in very much at once for a domain whose look-up hangs, or whose server does, and other mail meanwhile."""
     random = Random(seed)
     away = None if is_dns else Outage(begin=0.0, end=float("inf"))
     bad = Provider(name="bad.example", domains=("bad.example",), outage=away, lookup_seconds=60.0 if is_dns else None)
-    good = [replace(many(), answer_seconds=answer), *small(30)]
+    good = [many(), *small(30)]
     addresses = Addresses(random, [(provider, 1.0) for provider in good])
-    moments = evenly(random, messages=others, seconds=0.8 * lasts, begin=0.5)
+    moments = evenly(random, messages=others, seconds=within or 0.8 * lasts, begin=0.5)
     return Scene(
         name="hung look-up" if is_dns else "hung server",
         providers=[bad, *good],

@@ -121,6 +121,18 @@ def test_a_thousand_mails_for_a_domain_that_hangs_delay_no_other(is_dns: bool) -
     assert found <= 1.0
 
 
+def test_a_black_hole_leaves_others_their_throughput() -> None:
+    """The time to carry a burst to the others, with and without 1,000 mails for a server that never answers."""
+    took = {}
+    for messages in (0, 1000):
+        played = play(scenes.hung(messages=messages, others=1000, lasts=20.0, is_dns=False, within=1.0))
+        taken = [moment for moment, name, _ in played.internet.taken if name != "bad.example"]
+        assert len(taken) == 1000
+        took[messages] = max(taken)
+    print(f"1,000 mails to others took {took[0]:.1f} s, beside a black hole {took[1000]:.1f} s")
+    assert took[0] >= 0.9 * took[1000]
+
+
 def test_thousands_of_mails_ask_a_dead_host_once_a_step() -> None:
     played = play(with_ladder(scenes.hung(messages=3000, others=10, lasts=480.0, is_dns=False)))
     connects = played.internet.sights["bad.example"].connects
