@@ -28,5 +28,8 @@ SENTENCES: dict[tuple[str, str], str] = {
     ("try", "done"): N_("Emails to be tried now: {count}."),
     ("hold", "done"): N_("Emails held: {count}."),
     ("give_up", "done"): N_("Emails given up: {count}."),
+    # -- domains
+    ("check", "done"): N_("Being checked. The result appears here by itself."),
+    ("check", "busy"): N_("Another check is running. Try again when it has ended."),
     # -- people
 }
