@@ -7,7 +7,7 @@ whose `is_done` is false, not an exception; its sentence is for people, its key 
 
 from relay.actions.addresses import AddressCard, LastError, address_card
 from relay.actions.answer import Answer
-from relay.actions.asking import Inquiry, why
+from relay.actions.asking import Inquiry, verdict_of_booking, why
 from relay.actions.block_lists import ImportTally, import_blocks
 from relay.actions.blocks import block, describe, reset, target, unblock
 from relay.actions.correct import Correction, LeftOut, catch_up, correct, plan_correction
@@ -34,6 +34,7 @@ from relay.actions.resend import Plan, plan_resend, possible_forms, resend
 from relay.actions.steering import end_reroute, end_slow, reroute, slow
 from relay.actions.telling import Telling, tell
 from relay.actions.undo import Undoing, Undone, plan_undo, undo
+from relay.why import Verdict
 
 __all__ = [
     "AddressCard",
@@ -53,6 +54,7 @@ __all__ = [
     "Telling",
     "Undoing",
     "Undone",
+    "Verdict",
     "Wanted",
     "add_notice",
     "address_card",
@@ -107,5 +109,6 @@ __all__ = [
     "unblock",
     "undo",
     "untouched",
+    "verdict_of_booking",
     "why",
 ]
