@@ -51,7 +51,7 @@ _EQUALS = re.compile(r"\s{0,100}=\s{0,100}")
 _HINTS = re.compile(r"(?:https?|mailto|tel):", re.IGNORECASE)
 _ACTS = re.compile(r"@(?:import|charset|namespace)[^;]*;?|expression\s*\(|-moz-binding|behavior\s*:|javascript:", re.I)
 _ADDRESS = re.compile(r"(?:url|image-set|image|src|element|cross-fade)\s*\([^)]*\)?", re.IGNORECASE)
-_ESCAPE = re.compile(r"\\[0-9a-fA-F]{1,6}\s?|\\.", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))", re.DOTALL)
 
 _PAGE = (
     '<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -168,7 +168,11 @@ def _picture(source: str, pictures: Mapping[str, str]) -> str:
 
 def _sheet(text: str) -> str:
     """Leave of a style sheet what names no address; an escape could hide one."""
-    return _ADDRESS.sub("none", _ACTS.sub("", _ESCAPE.sub("", text))).replace("<", "")
+    return _ADDRESS.sub("none", _ACTS.sub("", _ESCAPE.sub(_unescaped, text))).replace("<", "")
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return chr(min(int(match[1], 16), 0xFFFD)) if match[1] else match[2]
 
 
 def _text(text: str) -> str:

@@ -151,8 +151,13 @@ def text_of(part: Part) -> Text:
             charset = ""
     if not charset or (charset.lower() in {"utf-8", "utf8", "us-ascii", "ascii"} and "\ufffd" in text):
         text = decode_bytes(data)
-    text = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = visible(text)
     return Text(text=text[:MOST_TEXT], is_cut=len(text) > MOST_TEXT or len(part.raw) > 8 * MOST_TEXT)
+
+
+def visible(text: str) -> str:
+    """Leave out of a text of many lines what cannot be seen and could act on a screen."""
+    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 class _Walk:

@@ -15,6 +15,7 @@ from dashboard import mail_links, one_mail, timeline
 from dashboard.desk import Desk, local_path
 from dashboard.fragments import fragment
 from dashboard.guard import at
+from dashboard.mail.parts import visible
 from dashboard.one_mail import Sheet
 from dashboard.views import correcting, mail_steps, resending
 from relay.classify.explain import Explanation
@@ -67,6 +68,7 @@ def _context(desk: Desk, sheet: Sheet, *, is_utc: bool) -> dict[str, Any]:
         "lines": timeline.lines_of(told, now=desk.now),
         "title_of": title,
         "links": mail_links,
+        "visible": visible,
         "live": f"{mail_links.mail_page(told.delivery.id)}/live?{'utc=1&' if is_utc else ''}part=",
     }
 
