@@ -109,7 +109,7 @@ async def sheet_of(desk: Desk, *, with_papers: bool = False) -> Sheet | None:
 
 def _sheet(tx: Tx, desk: Desk, told: Telling, *, with_papers: bool) -> Sheet:
     tone, icon = TONES[told.verdict.value]
-    if told.delivery.status in {Status.CANCELLED, Status.QUEUED}:
+    if told.delivery.status is Status.CANCELLED or (tone == "wait" and told.delivery.status is Status.QUEUED):
         tone, icon = "off", "dot"
     words = in_words(told.explanation, desk)
     incident = _incident(tx, told) if words.who == "admin" else None
