@@ -56,6 +56,7 @@ class Sheet:
     icon: str
     step: Step
     notices: tuple[int, ...]  #: open ones of this address, as far as the person sees their apps
+    can_be_noticed: bool  #: it can be put on the to-do list
     incident: int | None  #: the open one that this failure belongs to
     papers: Papers | None
 
@@ -120,6 +121,7 @@ def _sheet(tx: Tx, desk: Desk, told: Telling, *, with_papers: bool) -> Sheet:
         icon=icon,
         step=best_step(told, who=words.who, can_open_incident=bool(incident) and desk.may("operator"), now=desk.now),
         notices=_open_notices(tx, told, desk) if desk.may("support") else (),
+        can_be_noticed=actions.is_for_desk(told),
         incident=incident,
         papers=_papers(tx, told, desk) if with_papers and desk.may("support") else None,
     )

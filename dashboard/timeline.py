@@ -42,8 +42,11 @@ EVENTS: dict[str, tuple[str, str, str]] = {
 }
 _OTHER = (N_("Note"), "off", "dot")
 
+#: Events whose name says it all, but for the reason that a person gave.
+_PLAIN = frozenset({"resend", "cancel", "hold", "release", "flush", "deadline"})
+
 #: Events whose own text is plain enough to stand beside their name.
-_PLAIN_TEXT = frozenset({"resend", "cancel", "hold", "redirected", "booking", "deadline"})
+_WITH_TEXT = frozenset({"redirected", "booking"})
 
 #: Ends that the last try shows by itself.
 _SHOWN_BY_TRY = frozenset({Status.DELIVERED, Status.HARD_BOUNCED, Status.INVALID, Status.SENT})
@@ -111,8 +114,11 @@ def _events(told: Telling) -> Iterator[Line]:
 
 def _event(event: Event) -> Line:
     text, tone, icon = EVENTS.get(event.kind, _OTHER)
-    is_plain = event.kind in _PLAIN_TEXT
-    note, raw = (event.text, "") if is_plain else ("", event.text)
+    note, raw = "", event.text
+    if event.kind in _WITH_TEXT:
+        note, raw = event.text, ""
+    elif event.kind in _PLAIN:
+        note, raw = event.text.partition(": ")[2], ""
     return Line(at=event.at, text=text, tone=tone, icon=icon, by=event.by, note=note, raw=raw)
 
 

@@ -88,11 +88,16 @@ def clear_notices(tx: Tx, wanted: Wanted, *, by: str, now: datetime, note: str =
     return _close(tx, wanted, state=State.CLEARED, by=by, now=now, note=note)
 
 
+def is_for_desk(told: Telling) -> bool:
+    """Tell whether a mail did not arrive for a cause that the desk or the customer can do something about."""
+    return told.explanation.entry in CAUSES
+
+
 def add_notice(tx: Tx, told: Telling, *, by: str, now: datetime) -> Answer:
     """Put a mail that did not arrive on the list by hand, or back on it, under the cause that it ended with."""
     delivery, cause = told.delivery, told.explanation.entry
     key = address_key(delivery.address)
-    if cause not in CAUSES:
+    if not is_for_desk(told):
         return no("no_cause", "There is nothing that the desk or the customer could do about this mail.")
     if notices.search(tx, address=key, cause=cause, limit=1):
         return Answer(key="already", sentence="It is on the list already.")
