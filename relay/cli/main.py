@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dkim": ("relay.cli.dkim", "dkim", "Make and list the keys that sign our mail."),
     "user": ("relay.cli.user", "user", "Who may sign in to the pages: add, change, disable."),
     "token": ("relay.cli.token", "token", "Tokens for programs: add, list, revoke."),
+    "audit": ("relay.cli.audit", "audit", "Show who did what in the pages and with accounts."),
     "app": ("relay.cli.app", "app", "List the apps that may send, or make a password hash."),
 }
 

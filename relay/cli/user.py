@@ -193,7 +193,7 @@ def _print_link(store: Store, config: Config, name: str, purpose: Purpose) -> in
         click.echo(safe(f"{name} is disabled; enable it first."), err=True)
         return 1
     click.echo("waybill: this link works once; give it to nobody else", err=True)
-    click.echo(link_of(f"http://{config.dashboard.address}", token))
+    click.echo(link_of(config.dashboard.url, token))
     return 0
 
 

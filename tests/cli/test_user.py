@@ -115,6 +115,12 @@ def test_a_link_is_alone_on_stdout_and_lets_in_once(desk: Desk) -> None:
     assert sign_in(desk, "anna").state is State.OK
 
 
+def test_a_link_is_on_the_address_that_browsers_reach(desk: Desk) -> None:
+    text = '\n[dashboard]\npublic_url = "https://mail.example.com"\ntrusted_proxies = ["127.0.0.1"]\n'
+    desk.config.write_text(desk.config.read_text(encoding="utf-8") + text, encoding="utf-8")
+    assert desk.run("user", "add", "anna", "--link").out.splitlines()[-1].startswith("https://mail.example.com/link/")
+
+
 @pytest.mark.usefixtures("typed")
 def test_a_new_password_signs_out_everywhere(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.run("user", "add", "anna")
@@ -197,3 +203,28 @@ def test_a_token_is_printed_once_listed_by_its_beginning_and_revoked(desk: Desk)
     assert desk.run("token", "list", "--json").out == ""
     assert desk.run("token", "list", "--all", "--json").one()["revoked_at"] is not None
     assert [row[2:] for row in audited(desk)] == [("add_token", "shop"), ("revoke_token", "shop")]
+
+
+@pytest.mark.usefixtures("typed")
+def test_the_audit_log_is_read_and_narrowed(desk: Desk) -> None:
+    assert (desk.run("audit").code, desk.run("audit").out) == (0, "")
+    desk.run("user", "add", "anna")
+    desk.run("token", "add", "shop")
+    sign_in(desk, "anna", "wrong password")
+    rows = desk.run("audit", "--json").lines()
+    assert [row["action"] for row in rows] == ["sign_in_failed", "add_token", "add_account"]
+    assert rows[0] == {
+        "seq": rows[0]["seq"], "at": rows[0]["at"], "by": "", "via": "page", "ip": "192.0.2.1",
+        "action": "sign_in_failed", "object_kind": "account", "object": "anna", "text": "", "note": "",
+    }  # fmt: skip
+    for asked, wanted in (
+        (["shop"], ["add_token"]),
+        (["--by", asker()], ["add_token", "add_account"]),
+        (["--action", "add_account"], ["add_account"]),
+        (["--limit", "1"], ["sign_in_failed"]),
+        (["--before", str(rows[1]["seq"])], ["add_account"]),
+        (["--until", "10m"], ["sign_in_failed"]),
+        (["--since", "10m"], ["add_token", "add_account"]),
+    ):
+        assert [row["action"] for row in desk.run("audit", *asked, "--json").lines()] == wanted, asked
+    assert "token shop" in desk.run("audit").out
