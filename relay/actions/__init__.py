@@ -16,9 +16,11 @@ from relay.actions.escalate import Ourselves, Papers, papers
 from relay.actions.incidents import close_incident, list_incidents, resend_part, show_incident
 from relay.actions.notices import (
     Wanted,
+    add_notice,
     assign_notices,
     choose_notices,
     clear_notices,
+    is_for_desk,
     list_notices,
     reopen_notices,
     resolve_notices,
@@ -31,6 +33,7 @@ from relay.actions.redirect import block_on, end_redirect, redirect
 from relay.actions.reports import close_report
 from relay.actions.resend import Plan, plan_resend, possible_forms, resend
 from relay.actions.steering import end_reroute, end_slow, reroute, slow
+from relay.actions.telling import Telling, tell
 from relay.actions.undo import Undoing, Undone, plan_undo, undo
 from relay.why import Verdict
 
@@ -49,10 +52,12 @@ __all__ = [
     "Plan",
     "Readings",
     "Reclassified",
+    "Telling",
     "Undoing",
     "Undone",
     "Verdict",
     "Wanted",
+    "add_notice",
     "address_card",
     "assign_notices",
     "block",
@@ -77,6 +82,7 @@ __all__ = [
     "foresee",
     "hold",
     "import_blocks",
+    "is_for_desk",
     "list_incidents",
     "list_notices",
     "look_for_person",
@@ -101,6 +107,7 @@ __all__ = [
     "show_notice",
     "slow",
     "target",
+    "tell",
     "unblock",
     "undo",
     "untouched",
