@@ -9,11 +9,25 @@ from relay.actions.addresses import AddressCard, LastError, address_card
 from relay.actions.answer import Answer
 from relay.actions.asking import Inquiry, why
 from relay.actions.block_lists import ImportTally, import_blocks
-from relay.actions.blocks import block, describe, reset, target, unblock
+from relay.actions.blocks import block, describe, extend, reset, target, unblock
+from relay.actions.bookings import BookingCard, Involved, booking_card
 from relay.actions.correct import Correction, LeftOut, catch_up, correct, plan_correction
+from relay.actions.customers import (
+    Correspondence,
+    CustomerCard,
+    Match,
+    correspondence,
+    customer_card,
+    customer_ids,
+    find_customers,
+    forms_in_list,
+    make_customer_ids,
+)
 from relay.actions.erase import erase_person, erase_some, export_person, look_for_person, untouched
 from relay.actions.escalate import Ourselves, Papers, papers
 from relay.actions.incidents import close_incident, list_incidents, resend_part, show_incident
+from relay.actions.mails import Mail, mails
+from relay.actions.nearest import Nearest, nearest
 from relay.actions.notices import (
     Wanted,
     assign_notices,
@@ -36,12 +50,19 @@ from relay.actions.undo import Undoing, Undone, plan_undo, undo
 __all__ = [
     "AddressCard",
     "Answer",
+    "BookingCard",
     "Change",
     "Correction",
+    "Correspondence",
+    "CustomerCard",
     "ImportTally",
     "Inquiry",
+    "Involved",
     "LastError",
     "LeftOut",
+    "Mail",
+    "Match",
+    "Nearest",
     "Ourselves",
     "Papers",
     "Place",
@@ -55,6 +76,7 @@ __all__ = [
     "assign_notices",
     "block",
     "block_on",
+    "booking_card",
     "cancel",
     "cancel_many",
     "catch_up",
@@ -64,6 +86,9 @@ __all__ = [
     "close_incident",
     "close_report",
     "correct",
+    "correspondence",
+    "customer_card",
+    "customer_ids",
     "describe",
     "end_redirect",
     "end_reroute",
@@ -71,13 +96,19 @@ __all__ = [
     "erase_person",
     "erase_some",
     "export_person",
+    "extend",
+    "find_customers",
     "flush",
     "foresee",
+    "forms_in_list",
     "hold",
     "import_blocks",
     "list_incidents",
     "list_notices",
     "look_for_person",
+    "mails",
+    "make_customer_ids",
+    "nearest",
     "once",
     "papers",
     "pause",

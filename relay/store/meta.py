@@ -17,6 +17,12 @@ def secret(tx: Tx, name: str) -> bytes:
     return bytes.fromhex(row["value"])
 
 
+def known(tx: Tx, name: str) -> bytes | None:
+    """The secret of that name, where one was made: reading needs no turn to write."""
+    row = tx.one("meta.value", {"key": f"secret_{name}"})
+    return bytes.fromhex(row["value"]) if row else None
+
+
 def take_lease(tx: Tx, name: str, *, owner: str, now: datetime, lasts: timedelta) -> bool:
     """Take or keep a right until `now + lasts`; False while another owner has it."""
     taken = tx.rows(

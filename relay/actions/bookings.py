@@ -1,0 +1,104 @@
+"""All that left for one booking, and what is known about it (mission 002.1, 002.2).
+
+A unit of work for `Store.read`. Whoever may see only some apps' mail gets what those apps handed in, and nothing that
+tells of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from relay.actions.asking import rows_of_booking, spoken
+from relay.actions.mails import Mail, mails
+from relay.address import address_key
+from relay.store import addresses, bookings, log
+from relay.store.bookings import Place
+from relay.store.protocols import Tx
+from relay.why import Why
+
+_CUSTOMERS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Involved:
+    """Somebody who gets mail for the booking."""
+
+    address: str  #: normalised
+    shown: str
+    name: str
+    phone: str | None
+    number: str | None  #: customer number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingCard:
+    """One booking: the answer, its mails oldest first, and what is known about it."""
+
+    number: str  #: as the mail writes it
+    why: Why
+    mails: tuple[Mail, ...]
+    customers: tuple[Involved, ...]
+    apps: tuple[str, ...]  #: that handed them in
+    event_at: datetime | None
+    places: tuple[Place, ...]  #: where the number was found; none: only a subject names it
+    missing_kinds: tuple[str, ...]  #: that most bookings of the app get
+    first_at: datetime | None  #: when the log begins
+
+
+def booking_card(
+    tx: Tx,
+    booking: str,
+    *,
+    now: datetime,
+    give_up_after: timedelta,
+    apps: Collection[str] | None = None,
+    zone: tzinfo | None = None,
+) -> BookingCard | None:
+    """Gather what is known about a booking; None when no mail for it was handed to us."""
+    rows = [row for row in rows_of_booking(tx, booking) if apps is None or row.app in apps]
+    if not rows:
+        return None
+    messages = {row.message for row in rows}
+    about = [one for one in bookings.about(tx, booking) if one.message in messages]
+    places = [one for one in bookings.places(tx, booking) if one.message in messages]
+    found_in = {(one.source, one.rule): one for one in places}
+    from_apps = tuple(dict.fromkeys(row.app for row in rows))
+    return BookingCard(
+        number=places[0].value if places else booking,
+        why=spoken(tx, rows, now=now, give_up_after=give_up_after, zone=zone),
+        mails=tuple(mails(rows)),
+        customers=_involved(tx, rows, {one.phone for one in about if one.phone}),
+        apps=from_apps,
+        event_at=next((one.event_at for one in about if one.event_at), None),
+        places=tuple(found_in.values()),
+        missing_kinds=_missing(tx, rows, from_apps),
+        first_at=log.first_at(tx),
+    )
+
+
+def _involved(tx: Tx, rows: list[log.LogRow], phones: set[str]) -> tuple[Involved, ...]:
+    """Who the mail went to, the newest first; a phone that only the mail names is theirs when there is one person."""
+    people: dict[str, log.LogRow] = {}
+    for row in rows:
+        people.setdefault(address_key(row.intended or row.to), row)
+    found = []
+    for key, row in list(people.items())[:_CUSTOMERS]:
+        known = addresses.get(tx, key)
+        phone = known.phone if known else None
+        if phone is None and len(people) == 1:
+            phone = next(iter(phones), None)
+        number = known.customer if known else None
+        found.append(
+            Involved(address=key, shown=row.intended or row.to, name=row.name, phone=phone, number=number),
+        )
+    return tuple(found)
+
+
+def _missing(tx: Tx, rows: list[log.LogRow], apps: tuple[str, ...]) -> tuple[str, ...]:
+    seen = {row.kind for row in rows}
+    if seen == {None}:  # the app's mail tells no kinds
+        return ()
+    usual = {kind for app in apps for kind in bookings.usual_kinds(tx, app)}
+    return tuple(sorted(usual - {kind for kind in seen if kind}))
