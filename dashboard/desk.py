@@ -120,6 +120,11 @@ class Desk:
         value = (await self.form()).get(name, default)
         return value.strip() if isinstance(value, str) else default
 
+    async def secret(self, name: str) -> str:
+        """Give one field exactly as it was typed: blanks are part of a password."""
+        value = (await self.form()).get(name, "")
+        return value if isinstance(value, str) else ""
+
     async def fields(self, name: str) -> list[str]:
         """Give every value of a field of the form."""
         return [value for value in (await self.form()).getlist(name) if isinstance(value, str)]

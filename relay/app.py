@@ -373,7 +373,7 @@ async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup
     import uvicorn
 
     from dashboard.app import build
-    from dashboard.gate import StoreGate
+    from dashboard.gate import StoreGate, record
     from relay.wake import Waker
 
     class Server(uvicorn.Server):
@@ -383,7 +383,7 @@ async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup
 
     waker, given = Waker(config.data_dir), config.dashboard
     settings = uvicorn.Config(
-        build(config, store, gate=StoreGate(), audit=lambda tx, **_: None, nudge=waker.wake),
+        build(config, store, gate=StoreGate(store), audit=record, nudge=waker.wake),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -56,7 +56,7 @@ def _recognised_by(one: App) -> str:
 @app.command("password", short_help="Make a password hash.")
 def password() -> int:
     """Ask for a password (or read one line from stdin) and print its hash for `password_hash`."""
-    from relay.intake.auth import hash_password
+    from relay.passwords import hash_password
 
     if sys.stdin.isatty():
         secret = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
