@@ -10,7 +10,15 @@ from relay.actions.answer import Answer
 from relay.actions.asking import Inquiry, why
 from relay.actions.block_lists import ImportTally, import_blocks
 from relay.actions.blocks import block, describe, extend, reset, target, unblock
-from relay.actions.bookings import BookingCard, Involved, booking_card
+from relay.actions.bookings import (
+    MOST_AT_ONCE,
+    BookingCard,
+    Involved,
+    Resending,
+    Skipped,
+    booking_card,
+    plan_booking_resend,
+)
 from relay.actions.correct import Correction, LeftOut, catch_up, correct, plan_correction
 from relay.actions.customers import (
     Correspondence,
@@ -46,8 +54,11 @@ from relay.actions.reports import close_report
 from relay.actions.resend import Plan, plan_resend, possible_forms, resend
 from relay.actions.steering import end_reroute, end_slow, reroute, slow
 from relay.actions.undo import Undoing, Undone, plan_undo, undo
+from relay.customer_ids import CustomerIds
+from relay.why import Verdict
 
 __all__ = [
+    "MOST_AT_ONCE",
     "AddressCard",
     "Answer",
     "BookingCard",
@@ -55,6 +66,7 @@ __all__ = [
     "Correction",
     "Correspondence",
     "CustomerCard",
+    "CustomerIds",
     "ImportTally",
     "Inquiry",
     "Involved",
@@ -69,8 +81,11 @@ __all__ = [
     "Plan",
     "Readings",
     "Reclassified",
+    "Resending",
+    "Skipped",
     "Undoing",
     "Undone",
+    "Verdict",
     "Wanted",
     "address_card",
     "assign_notices",
@@ -112,6 +127,7 @@ __all__ = [
     "once",
     "papers",
     "pause",
+    "plan_booking_resend",
     "plan_correction",
     "plan_resend",
     "plan_undo",

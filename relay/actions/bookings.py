@@ -10,15 +10,21 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
+from relay.actions.answer import Answer
 from relay.actions.asking import rows_of_booking, spoken
+from relay.actions.blocks import describe
 from relay.actions.mails import Mail, mails
-from relay.address import address_key
-from relay.store import addresses, bookings, log
+from relay.actions.resend import plan_resend
+from relay.address import address_key, domain_of
+from relay.store import addresses, bookings, log, suppressions
 from relay.store.bookings import Place
 from relay.store.protocols import Tx
-from relay.why import Why
+from relay.why import Why, badness
 
 _CUSTOMERS = 10
+
+#: Mails that are sent again in one go: each is read and written anew in memory.
+MOST_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +43,8 @@ class BookingCard:
     """One booking: the answer, its mails oldest first, and what is known about it."""
 
     number: str  #: as the mail writes it
-    why: Why
+    why: Why  #: about the mail that decides
+    deciding: Mail  #: the worst; of several the newest
     mails: tuple[Mail, ...]
     customers: tuple[Involved, ...]
     apps: tuple[str, ...]  #: that handed them in
@@ -65,10 +72,13 @@ def booking_card(
     places = [one for one in bookings.places(tx, booking) if one.message in messages]
     found_in = {(one.source, one.rule): one for one in places}
     from_apps = tuple(dict.fromkeys(row.app for row in rows))
+    listed = mails(rows)
+    worst = _worst(tx, listed)
     return BookingCard(
         number=places[0].value if places else booking,
-        why=spoken(tx, rows, now=now, give_up_after=give_up_after, zone=zone),
-        mails=tuple(mails(rows)),
+        why=spoken(tx, [worst.newest], now=now, give_up_after=give_up_after, zone=zone),
+        deciding=worst,
+        mails=tuple(listed),
         customers=_involved(tx, rows, {one.phone for one in about if one.phone}),
         apps=from_apps,
         event_at=next((one.event_at for one in about if one.event_at), None),
@@ -76,6 +86,22 @@ def booking_card(
         missing_kinds=_missing(tx, rows, from_apps),
         first_at=log.first_at(tx),
     )
+
+
+def _worst(tx: Tx, listed: list[Mail]) -> Mail:
+    """Choose the mail that the answer is about; one that the same person got later, of the same kind, is settled."""
+    people = {mail.seq: _person(tx, mail) for mail in listed}
+    arrived: dict[tuple[str, str | None], int] = {}
+    for mail in listed:
+        if mail.is_received:
+            arrived[people[mail.seq], mail.original.kind] = mail.seq
+    unsettled = [mail for mail in listed if arrived.get((people[mail.seq], mail.original.kind), 0) <= mail.seq]
+    return max(unsettled, key=lambda mail: (badness(mail.status), mail.seq))
+
+
+def _person(tx: Tx, mail: Mail) -> str:
+    to = mail.newest.intended or mail.newest.to
+    return address_key(addresses.corrected_to(tx, to) or to)
 
 
 def _involved(tx: Tx, rows: list[log.LogRow], phones: set[str]) -> tuple[Involved, ...]:
@@ -102,3 +128,39 @@ def _missing(tx: Tx, rows: list[log.LogRow], apps: tuple[str, ...]) -> tuple[str
         return ()
     usual = {kind for app in apps for kind in bookings.usual_kinds(tx, app)}
     return tuple(sorted(usual - {kind for kind in seen if kind}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A mail that would not be sent again, and why."""
+
+    mail: Mail
+    key: str  #: blocked, or the key of plan_resend's Answer
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resending:
+    """What sending all undelivered mail of a booking again would do."""
+
+    chosen: tuple[tuple[Mail, str], ...]  #: with the address it would go to
+    skipped: tuple[Skipped, ...]
+    has_more: bool = False  #: there are more than are done at once
+
+
+def plan_booking_resend(tx: Tx, card: BookingCard, *, by: str, now: datetime, hostname: str) -> Resending:
+    """List what did not arrive and can be sent again, and what cannot."""
+    wanted = [mail for mail in card.mails if mail.is_undelivered]
+    chosen, skipped = [], []
+    for mail in wanted[:MOST_AT_ONCE]:
+        plan = plan_resend(tx, mail.newest.id, by=by, now=now, hostname=hostname)
+        if isinstance(plan, Answer):
+            skipped.append(Skipped(mail=mail, key=plan.key, sentence=plan.sentence))
+            continue
+        to = plan.copies[0][0].address
+        blocked = suppressions.active_for(tx, address_key(to), domain=domain_of(to), app=plan.message.app, now=now)
+        if blocked is not None:
+            skipped.append(Skipped(mail=mail, key="blocked", sentence=f"{to} is blocked ({describe(blocked)})."))
+        else:
+            chosen.append((mail, to))
+    return Resending(chosen=tuple(chosen), skipped=tuple(skipped), has_more=len(wanted) > MOST_AT_ONCE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from relay.model import DeliveryId
 from relay.status import FAILED, OPEN, Status
 from relay.store.log import LogRow
 
@@ -19,6 +20,7 @@ class Mail:
 
     original: LogRow
     newest: LogRow  #: the original itself when nothing was sent again
+    ids: tuple[DeliveryId, ...]  #: of all its deliveries
 
     @property
     def seq(self) -> int:
@@ -57,5 +59,7 @@ def mails(rows: Iterable[LogRow]) -> list[Mail]:
     families: dict[str, list[LogRow]] = {}
     for row in sorted(rows, key=lambda row: row.seq):
         families.setdefault(row.resend_of or row.id, []).append(row)
-    found = [Mail(original=family[0], newest=family[-1]) for family in families.values()]
+    found = [
+        Mail(original=family[0], newest=family[-1], ids=tuple(row.id for row in family)) for family in families.values()
+    ]
     return sorted(found, key=lambda mail: mail.seq)
