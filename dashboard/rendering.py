@@ -15,7 +15,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from dashboard import labels, links, static
+from dashboard import blocks, labels, links, static
 from dashboard.tongue import Tongue
 from relay.moments import json_time
 
@@ -33,7 +33,7 @@ def environment() -> jinja2.Environment:
     )
     env.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
     env.filters |= {"when": when, "clock": clock, "ago": ago, "words": words}
-    env.globals |= {"static": static.url, "labels": labels, "links": links}
+    env.globals |= {"static": static.url, "labels": labels, "links": links, "blocks": blocks}
     return env
 
 

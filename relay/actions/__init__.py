@@ -29,6 +29,7 @@ from relay.actions.customers import (
     customer_ids,
     find_customers,
     forms_in_list,
+    has_mail_of,
     make_customer_ids,
 )
 from relay.actions.erase import erase_person, erase_some, export_person, look_for_person, untouched
@@ -116,6 +117,7 @@ __all__ = [
     "flush",
     "foresee",
     "forms_in_list",
+    "has_mail_of",
     "hold",
     "import_blocks",
     "list_incidents",

@@ -24,6 +24,10 @@ from relay.store.redirects import Redirect
 _READ = 1000
 _EVENTS = 30
 _PARSED_BYTES = 256 * 1024  #: larger mails are not parsed for a list; their own page says what is possible
+_REMEMBERED = 10_000
+
+#: Message id -> the forms it has. A stored mail never changes, and a page that is open asks every few seconds.
+_forms: dict[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,13 @@ def _name(cards: Iterable[AddressCard]) -> str:
     return next((row.name for card in cards for row in card.recent if row.name), "")
 
 
+def has_mail_of(tx: Tx, of: Sequence[str], apps: Collection[str] | None) -> bool:
+    """Tell whether one of these apps ever wrote to one of these addresses; None: whatever is known counts."""
+    if apps is None:
+        return True
+    return any(log.search(tx, log.Query(address=address, app=app, limit=1)) for address in of for app in apps)
+
+
 def correspondence(
     tx: Tx,
     of: Sequence[str],
@@ -155,14 +166,19 @@ def forms_in_list(tx: Tx, listed: Iterable[Mail]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for mail in listed:
         message = mail.original.message
-        if message in found:
-            continue
-        if mail.original.size > _PARSED_BYTES:
-            found[message] = ("full",) if content.is_kept(tx, message) else ()
-        else:
-            raw = content.load(tx, message)
-            found[message] = forms_of(raw) if raw is not None else ()
+        if message not in found:
+            found[message] = _forms_of(tx, mail) if content.is_kept(tx, message) else ()
     return found
+
+
+def _forms_of(tx: Tx, mail: Mail) -> tuple[str, ...]:
+    message = mail.original.message
+    if message not in _forms:
+        if len(_forms) >= _REMEMBERED:
+            _forms.clear()
+        raw = content.load(tx, message) if mail.original.size <= _PARSED_BYTES else None
+        _forms[message] = forms_of(raw) if raw is not None else ("full",)
+    return _forms[message]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

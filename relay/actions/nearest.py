@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from relay.actions.customers import has_mail_of
 from relay.address import address_key
 from relay.model import Refusal
 from relay.store import addresses, bookings, log, refusals
@@ -44,7 +45,7 @@ def nearest(tx: Tx, question: str, *, apps: Collection[str] | None = None) -> Ne
         refused = refused_for(tx, question, apps=apps)
         return Nearest(
             refusals=tuple(refused),
-            addresses=tuple(one for one in alike if _has_mail(tx, one, apps)),
+            addresses=tuple(one for one in alike if has_mail_of(tx, [one], apps)),
             first_at=first_at,
         )
     near = [one for one in log.search(tx, log.Query(words=(question,), limit=_ROWS)) if apps is None or one.app in apps]
@@ -66,7 +67,3 @@ def refused_for(
     found = [row.refusal for row in refusals.search(tx, to=address, since=since, limit=_ROWS)]
     fitting = [one for one in found if key in map(address_key, (one.rcpt_to or "").split(", "))]
     return [one for one in fitting if apps is None or one.app in apps][:_SHOWN]
-
-
-def _has_mail(tx: Tx, address: str, apps: Collection[str] | None) -> bool:
-    return apps is None or any(log.search(tx, log.Query(address=address, app=app, limit=1)) for app in apps)
