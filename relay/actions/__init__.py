@@ -8,7 +8,7 @@ whose `is_done` is false, not an exception; its sentence is for people, its key 
 from relay.actions.addresses import AddressCard, LastError, address_card
 from relay.actions.answer import Answer
 from relay.actions.asking import Inquiry, why
-from relay.actions.block_lists import ImportTally, import_blocks
+from relay.actions.block_lists import ImportTally, export_blocks, import_blocks, import_list
 from relay.actions.blocks import block, describe, extend, reset, target, unblock
 from relay.actions.bookings import (
     MOST_AT_ONCE,
@@ -111,6 +111,7 @@ __all__ = [
     "end_slow",
     "erase_person",
     "erase_some",
+    "export_blocks",
     "export_person",
     "extend",
     "find_customers",
@@ -120,6 +121,7 @@ __all__ = [
     "has_mail_of",
     "hold",
     "import_blocks",
+    "import_list",
     "list_incidents",
     "list_notices",
     "look_for_person",
