@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboard.kinds import kind_name
-from dashboard.labels import STATUS
+from dashboard.labels import STATUS, kind
 from dashboard.marking import N_
 from dashboard.tongue import Tongue
 from relay.actions import BookingCard, CustomerIds, Mail, Verdict
@@ -91,14 +90,14 @@ def prepare(card: BookingCard, *, tongue: Tongue, ids: CustomerIds) -> BookingPa
         lines=lines,
         people=people,
         places=tuple(dict.fromkeys(places)) or (tongue.text(PLACES["subject"]),),
-        missing=tuple(kind_name(kind, tongue) for kind in card.missing_kinds),
+        missing=tuple(tongue.text(kind(one)) for one in card.missing_kinds),
         undelivered=sum(mail.is_undelivered for mail in card.mails),
     )
 
 
 def _line(mail: Mail, tongue: Tongue) -> Line:
     original = mail.original
-    what = kind_name(original.kind, tongue) if original.kind else original.subject or tongue.text(N_("(no subject)"))
+    what = tongue.text(kind(original.kind)) if original.kind else original.subject or tongue.text(N_("(no subject)"))
     return Line(mail=mail, what=what, received="yes" if mail.is_received else "wait" if mail.is_pending else "no")
 
 

@@ -9,32 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from dashboard import labels
 from dashboard.desk import Desk
-from dashboard.kinds import kind_name
-from dashboard.marking import N_
+from dashboard.labels import Group
 from dashboard.tongue import Tongue
 from relay import actions
 from relay.actions import AddressCard, Correspondence, CustomerCard, CustomerIds, Mail
-from relay.status import FAILED, Status
 from relay.store.protocols import Tx
 
-#: What the list can be narrowed to, as people count.
-GROUPS = {
-    "pending": N_("Pending"),
-    "delivered": N_("Delivered"),
-    "failed": N_("Not delivered"),
-    "cancelled": N_("Cancelled"),
-    "blocked": N_("Blocked"),
-}
 
-
-def group_of(mail: Mail) -> str:
-    """Tell which of GROUPS a mail is in."""
-    if mail.is_pending:
-        return "pending"
-    if mail.status in FAILED:
-        return "failed"
-    return {Status.SUPPRESSED: "blocked", Status.CANCELLED: "cancelled"}.get(mail.status, "delivered")
+def group_of(mail: Mail) -> Group:
+    """Tell what people count a mail as."""
+    return labels.group_of(mail.status, mail.newest.marks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +29,7 @@ class Wanted:
 
     archived: bool
     kind: str
-    group: str
+    group: str  #: a Group, or "" for all
 
     def keeps(self, mail: Mail) -> bool:
         return self.kind in ("", mail.original.kind) and self.group in ("", group_of(mail))
@@ -60,7 +46,7 @@ def wanted(desk: Desk) -> Wanted:
     return Wanted(
         archived=desk.asked("archived") == "yes",
         kind=desk.asked("kind")[:100],
-        group=group if group in GROUPS else "",
+        group=group if group in set(Group) else "",
     )
 
 
@@ -107,12 +93,12 @@ def prepare_history(found: Correspondence, forms: Mapping[str, tuple[str, ...]],
         lines=tuple(
             Line(
                 mail=mail,
-                kind=kind_name(mail.original.kind, tongue) if mail.original.kind else "",
+                kind=tongue.text(labels.kind(mail.original.kind)) if mail.original.kind else "",
                 forms=forms.get(mail.original.message, ()),
             )
             for mail in found.mails
         ),
-        kinds=tuple((kind, kind_name(kind, tongue)) for kind in found.kinds),
+        kinds=tuple((kind, tongue.text(labels.kind(kind))) for kind in found.kinds),
         older=found.before,
     )
 

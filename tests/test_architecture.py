@@ -31,6 +31,7 @@ PURE = {
     "relay.deadline",
     "relay.endings",
     "relay.verp",
+    "relay.booking_links",
     "relay.suppress",
     "relay.reclassify",
     "relay.notices",
@@ -63,6 +64,9 @@ PURE = {
     ),
     *(f"relay.doctor.{name}" for name in ("sender_dkim", "sender_spf", "spf", "spf_record")),
     "relay.store.text",
+    "relay.store.log_query",
+    "dashboard.box",
+    "dashboard.days",
     *(name for name in MODULES if name == "relay.classify" or name.startswith("relay.classify.")),
     *(name for name in MODULES if name == "relay.block_lists" or name.startswith("relay.block_lists.")),
 }
@@ -92,7 +96,7 @@ IO_MODULES = {
 DASHBOARD_MAY = {
     *("relay.actions", "relay.model", "relay.status", "relay.address", "relay.headers", "relay.classify.explain"),
     *("relay.config", "relay.doctor", "relay.settings", "relay.errors", "relay.moments"),
-    *("relay.accounts", "relay.actions.accounts", "relay.totp"),
+    *("relay.accounts", "relay.actions.accounts", "relay.totp", "relay.booking_links"),
 }
 
 SQL = re.compile(

@@ -19,10 +19,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from dashboard.access import Role
-from dashboard.blocks import REASONS, SOURCES
+from dashboard.blocks import SOURCES
 from dashboard.dates import moment
 from dashboard.desk import Desk
 from dashboard.guard import at
+from dashboard.labels import BLOCK
 from relay import actions
 from relay.actions import Answer, ImportTally, Undoing, Undone
 from relay.address import to_a_label
@@ -43,7 +44,7 @@ def asked_for(desk: Desk, *, before: int | None = None, limit: int = _PAGE) -> B
     reason, source = desk.asked("reason"), desk.asked("source")
     return BlockQuery(
         words=desk.asked("q")[:200].removeprefix("@"),
-        reason=reason if reason in REASONS else None,
+        reason=reason if reason in BLOCK else None,
         source=source if source in SOURCES else None,
         app=desk.asked("app")[:100] or None,
         apps=desk.apps,
@@ -200,7 +201,7 @@ async def _undo_page(
         has_more=len(found or []) >= _UNDO_MOST,
         causes=_causes(found or []),
         categories=[one.value for one in Category],
-        reasons=REASONS,
+        reasons=BLOCK,
     )
 
 

@@ -8,10 +8,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dashboard.access import Role
-from dashboard.blocks import REASONS, SOURCES
+from dashboard.blocks import SOURCES
 from dashboard.dates import end_of_day
 from dashboard.desk import Desk
 from dashboard.guard import at
+from dashboard.labels import BLOCK
 from dashboard.naming import customer_ids
 from dashboard.trail import Trail
 from dashboard.views import block_lists
@@ -42,7 +43,7 @@ async def show(desk: Desk) -> Response:
         held=held,
         params=params,
         is_narrowed=any(params.values()),
-        reasons=REASONS,
+        reasons=BLOCK,
         sources=SOURCES,
         apps=[one.name for one in desk.config.app if desk.sees(one.name)],
         pager=trail.links("/suppressions", params, older),

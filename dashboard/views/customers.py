@@ -10,7 +10,6 @@ from starlette.routing import Route
 
 from dashboard.access import Role
 from dashboard.customer_page import (
-    GROUPS,
     customer_of,
     needs_operator,
     own_blocks,
@@ -21,6 +20,7 @@ from dashboard.customer_page import (
 from dashboard.desk import Desk
 from dashboard.fragments import fragment
 from dashboard.guard import at
+from dashboard.labels import GROUP
 from dashboard.naming import customer_ids
 from dashboard.nothing import nothing
 from dashboard.trail import Trail
@@ -81,7 +81,7 @@ async def _page(
         card=card,
         history=history,
         asked=asked,
-        groups=GROUPS,
+        groups=GROUP,
         pager=trail.links(here, asked.params, history.older),
         here=here,
         back=f"{here}?{urlencode(kept)}" if kept else here,

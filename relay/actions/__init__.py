@@ -7,7 +7,7 @@ whose `is_done` is false, not an exception; its sentence is for people, its key 
 
 from relay.actions.addresses import AddressCard, LastError, address_card
 from relay.actions.answer import Answer
-from relay.actions.asking import Inquiry, why
+from relay.actions.asking import Inquiry, verdict_of_booking, why
 from relay.actions.block_lists import ImportTally, export_blocks, import_blocks, import_list
 from relay.actions.blocks import block, describe, extend, reset, target, unblock
 from relay.actions.bookings import (
@@ -153,5 +153,6 @@ __all__ = [
     "unblock",
     "undo",
     "untouched",
+    "verdict_of_booking",
     "why",
 ]

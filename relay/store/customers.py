@@ -37,7 +37,7 @@ def family(tx: Tx, address: str) -> list[str]:
 
 def known_secret(tx: Tx) -> bytes | None:
     """Give the secret of the names; None until `make_secret` ran once."""
-    return meta.known(tx, _SECRET)
+    return meta.known_secret(tx, _SECRET)
 
 
 def make_secret(tx: Tx) -> bytes:

@@ -17,10 +17,10 @@ def secret(tx: Tx, name: str) -> bytes:
     return bytes.fromhex(row["value"])
 
 
-def known(tx: Tx, name: str) -> bytes | None:
-    """The secret of that name, where one was made: reading needs no turn to write."""
+def known_secret(tx: Tx, name: str) -> bytes | None:
+    """The secret of that name, for readers; None until it was made."""
     row = tx.one("meta.value", {"key": f"secret_{name}"})
-    return bytes.fromhex(row["value"]) if row else None
+    return bytes.fromhex(row["value"]) if row is not None else None
 
 
 def take_lease(tx: Tx, name: str, *, owner: str, now: datetime, lasts: timedelta) -> bool:

@@ -22,6 +22,7 @@ PUBLIC = {
     "/sign-in/code",
     "/sign-out",
     "/link/{token}",
+    "/badge/booking/{ref}.svg",
 }
 
 
