@@ -13,16 +13,28 @@ from relay.actions.blocks import block, describe, reset, target, unblock
 from relay.actions.correct import Correction, LeftOut, catch_up, correct, plan_correction
 from relay.actions.erase import erase_person, erase_some, export_person, look_for_person, untouched
 from relay.actions.escalate import Ourselves, Papers, papers
-from relay.actions.incidents import close_incident, list_incidents, resend_part, show_incident
+from relay.actions.fixing import Fix, fix_address, foresee_fix
+from relay.actions.incidents import (
+    close_incident,
+    concerns,
+    list_incidents,
+    resend_failed,
+    resend_part,
+    show_incident,
+)
 from relay.actions.notices import (
+    Card,
     Wanted,
     assign_notices,
     choose_notices,
     clear_notices,
+    just_closed,
     list_notices,
+    note_notices,
     reopen_notices,
     resolve_notices,
     show_notice,
+    undo_closing,
 )
 from relay.actions.once import once
 from relay.actions.queue import cancel, cancel_many, flush, hold, pause, release, resume
@@ -30,14 +42,17 @@ from relay.actions.reclassify import Change, Place, Readings, Reclassified, chan
 from relay.actions.redirect import block_on, end_redirect, redirect
 from relay.actions.reports import close_report
 from relay.actions.resend import Plan, plan_resend, possible_forms, resend
+from relay.actions.sending import make_test, send_test
 from relay.actions.steering import end_reroute, end_slow, reroute, slow
 from relay.actions.undo import Undoing, Undone, plan_undo, undo
 
 __all__ = [
     "AddressCard",
     "Answer",
+    "Card",
     "Change",
     "Correction",
+    "Fix",
     "ImportTally",
     "Inquiry",
     "LastError",
@@ -63,6 +78,7 @@ __all__ = [
     "clear_notices",
     "close_incident",
     "close_report",
+    "concerns",
     "correct",
     "describe",
     "end_redirect",
@@ -71,13 +87,18 @@ __all__ = [
     "erase_person",
     "erase_some",
     "export_person",
+    "fix_address",
     "flush",
     "foresee",
+    "foresee_fix",
     "hold",
     "import_blocks",
+    "just_closed",
     "list_incidents",
     "list_notices",
     "look_for_person",
+    "make_test",
+    "note_notices",
     "once",
     "papers",
     "pause",
@@ -91,16 +112,19 @@ __all__ = [
     "reopen_notices",
     "reroute",
     "resend",
+    "resend_failed",
     "resend_part",
     "reset",
     "resolve_notices",
     "resume",
+    "send_test",
     "show_incident",
     "show_notice",
     "slow",
     "target",
     "unblock",
     "undo",
+    "undo_closing",
     "untouched",
     "why",
 ]
