@@ -11,23 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from relay.accounts import Role
 
-class Role(StrEnum):
-    """What somebody may do; each role includes those before it."""
-
-    VIEWER = "viewer"
-    SUPPORT = "support"
-    OPERATOR = "operator"
-    ADMIN = "admin"
-
-    def allows(self, needed: Role) -> bool:
-        """Tell whether this role is enough where `needed` is asked for."""
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
+__all__ = ["SAFE", "Gate", "Person", "Role", "cookie_name", "is_our_own"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,11 @@ class Desk:
         value = (await self.form()).get(name, default)
         return value.strip() if isinstance(value, str) else default
 
+    async def secret(self, name: str) -> str:
+        """Give one field exactly as it was typed: blanks are part of a password."""
+        value = (await self.form()).get(name, "")
+        return value if isinstance(value, str) else ""
+
     async def fields(self, name: str) -> list[str]:
         """Give every value of a field of the form."""
         return [value for value in (await self.form()).getlist(name) if isinstance(value, str)]
@@ -139,22 +144,34 @@ class Desk:
         on: str = "",
         kind: str = "",
         note: str = "",
+        is_noted: bool = False,
     ) -> Response:
         """Change something once, with its row in the audit log, and go to a page that says what came of it.
 
-        `action` is a stable word; `on` and `kind` are what it was done to (an address, a message …).
+        `action` is a stable word; `on` and `kind` are what it was done to (an address, a message …). `is_noted`: the
+        work writes its own row of the audit log.
         """
         token = await self.field("token")
-        if not token.isascii() or not 16 <= len(token) <= 64:
+        if not _is_token(token):
             return await self.page("problem.html", status=400, problem="no_token")
-        key = f"form:{self.person.id}:{token}"
+        doing = work if is_noted else lambda tx: self._audited(tx, action, work, on, kind, note)
 
         def once(tx: Tx) -> Answer:
-            return actions.once(tx, key, lambda tx: self._audited(tx, action, work, on, kind, note), now=self.now)
+            return actions.once(tx, self._key(token), doing, now=self.now)
 
         await self.store.write(once)
         self._tools.nudge()
         return self.go(_with(back, did=action, done=token))
+
+    async def first_time(self) -> bool:
+        """Tell whether this form was not sent before, for the few whose answer is shown at once and never again."""
+        token = await self.field("token")
+        if not _is_token(token):
+            return False
+        return await self.store.write(lambda tx: form_tokens.take(tx, self._key(token), now=self.now)) is None
+
+    def _key(self, token: str) -> str:
+        return f"form:{self.person.id}:{token}"
 
     def _audited(self, tx: Tx, action: str, work: Callable[[Tx], Answer], on: str, kind: str, note: str) -> Answer:
         try:
@@ -182,7 +199,7 @@ class Desk:
         token, did = self.asked("done"), self.asked("did")
         if not token or self._person is None:
             return None
-        kept = await self.read(lambda tx: form_tokens.result_of(tx, f"form:{self.person.id}:{token}"))
+        kept = await self.read(lambda tx: form_tokens.result_of(tx, self._key(token)))
         if not kept:
             return None
         answer = Answer(**{**json.loads(kept), "deliveries": ()})
@@ -219,6 +236,10 @@ View = Callable[[Desk], Awaitable[Response]]
 def new_token() -> str:
     """Make the one-use token of a form."""
     return secrets.token_urlsafe(18)
+
+
+def _is_token(text: str) -> bool:
+    return text.isascii() and 16 <= len(text) <= 64
 
 
 def local_path(address: str, default: str = "/") -> str:

@@ -367,13 +367,25 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+async def _tell_first_link(config: Config, store: EngineStore) -> None:
+    """While there is no account, say by which link the first one is made; each start makes another link."""
+    from relay.accounts import link_of
+    from relay.actions import accounts
+
+    token = await store.write(lambda tx: accounts.first_link(tx, now=_utc_now()))
+    if token is not None:
+        log.warning(
+            "There is no account yet. Make the first one here, within a day: %s", link_of(config.dashboard.url, token)
+        )
+
+
 @contextlib.asynccontextmanager
 async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
     """Serve the pages."""
     import uvicorn
 
     from dashboard.app import build
-    from dashboard.gate import StoreGate
+    from dashboard.gate import StoreGate, record
     from relay.wake import Waker
 
     class Server(uvicorn.Server):
@@ -381,9 +393,10 @@ async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup
         def capture_signals(self) -> Any:
             yield  # signals are the process's business
 
+    await _tell_first_link(config, store)
     waker, given = Waker(config.data_dir), config.dashboard
     settings = uvicorn.Config(
-        build(config, store, gate=StoreGate(), audit=lambda tx, **_: None, nudge=waker.wake),
+        build(config, store, gate=StoreGate(store), audit=record, nudge=waker.wake),
         log_config=None,
         access_log=False,
         server_header=False,

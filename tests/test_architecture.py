@@ -20,6 +20,8 @@ MODULES = {
 PURE = {
     "relay.status",
     "relay.errors",
+    "relay.accounts",
+    "relay.totp",
     "relay.address",
     "relay.headers",
     "relay.retry",
@@ -29,6 +31,7 @@ PURE = {
     "relay.deadline",
     "relay.endings",
     "relay.verp",
+    "relay.booking_links",
     "relay.suppress",
     "relay.reclassify",
     "relay.notices",
@@ -90,6 +93,7 @@ IO_MODULES = {
 DASHBOARD_MAY = {
     *("relay.actions", "relay.model", "relay.status", "relay.address", "relay.headers", "relay.classify.explain"),
     *("relay.config", "relay.doctor", "relay.settings", "relay.errors", "relay.moments"),
+    *("relay.accounts", "relay.actions.accounts", "relay.totp", "relay.booking_links"),
 }
 
 SQL = re.compile(

@@ -7,7 +7,7 @@ whose `is_done` is false, not an exception; its sentence is for people, its key 
 
 from relay.actions.addresses import AddressCard, LastError, address_card
 from relay.actions.answer import Answer
-from relay.actions.asking import Inquiry, why
+from relay.actions.asking import Inquiry, verdict_of_booking, why
 from relay.actions.block_lists import ImportTally, import_blocks
 from relay.actions.blocks import block, describe, reset, target, unblock
 from relay.actions.correct import Correction, LeftOut, catch_up, correct, plan_correction
@@ -45,6 +45,7 @@ from relay.actions.resend import Plan, plan_resend, possible_forms, resend
 from relay.actions.sending import make_test, send_test
 from relay.actions.steering import end_reroute, end_slow, reroute, slow
 from relay.actions.undo import Undoing, Undone, plan_undo, undo
+from relay.why import Verdict
 
 __all__ = [
     "AddressCard",
@@ -65,6 +66,7 @@ __all__ = [
     "Reclassified",
     "Undoing",
     "Undone",
+    "Verdict",
     "Wanted",
     "address_card",
     "assign_notices",
@@ -126,5 +128,6 @@ __all__ = [
     "undo",
     "undo_closing",
     "untouched",
+    "verdict_of_booking",
     "why",
 ]

@@ -15,7 +15,7 @@ from relay.model import Delivery, DeliveryId, Refusal, Suppression
 from relay.status import OPEN, Status
 from relay.store import addresses, log, notices, pauses, refusals, suppressions
 from relay.store.protocols import Row, Tx
-from relay.why import Candidate, Case, Why, answer, deciding, no_record
+from relay.why import Candidate, Case, Verdict, Why, answer, deciding, no_record, verdict_of
 
 _ID_LENGTH = 26
 _ROWS = 200  #: more than anyone reads, few enough to be quick
@@ -41,6 +41,15 @@ def why(tx: Tx, question: str, *, now: datetime, give_up_after: timedelta, zone:
     case = case_of(tx, chosen.id, now=now, give_up_after=give_up_after)
     assert case is not None  # the row was read in the same snapshot
     return Inquiry(why=answer(case, zone=zone), rows=tuple(rows))
+
+
+def verdict_of_booking(tx: Tx, booking: str, *, apps: Sequence[str]) -> Verdict:
+    """Say in one word what became of the mail of a booking that these apps handed us."""
+    rows = [row for row in log.search(tx, log.Query(booking=booking, limit=_ROWS)) if row.app in apps]
+    if not rows:
+        return Verdict.NO_RECORD
+    current = {to: addresses.corrected_to(tx, to) or to for to in {row.to for row in rows}}
+    return verdict_of(deciding([_candidate(row, current[row.to]) for row in rows]).status)
 
 
 def case_of(tx: Tx, delivery_id: DeliveryId, *, now: datetime, give_up_after: timedelta) -> Case | None:

@@ -1,8 +1,8 @@
 """Compose SELECT text for searches of the log, and for choosing open deliveries.
 
-Only here, in block_filters.py, notice_filters.py and refusal_filters.py is SQL put together in Python. Only fixed
-fragments are joined; every value is bound (conditions.py). Pages go by key (newest first, "older than the last one
-seen"), nothing counts all rows.
+Only here, in audit_filters.py, block_filters.py, notice_filters.py and refusal_filters.py is SQL put together in
+Python. Only fixed fragments are joined; every value is bound (conditions.py). Pages go by key (newest first, "older
+than the last one seen"), nothing counts all rows.
 """
 
 # ruff: noqa: S608 - one of the files where SQL may be put together

@@ -17,6 +17,12 @@ def secret(tx: Tx, name: str) -> bytes:
     return bytes.fromhex(row["value"])
 
 
+def known_secret(tx: Tx, name: str) -> bytes | None:
+    """The secret of that name, for readers; None until it was made."""
+    row = tx.one("meta.value", {"key": f"secret_{name}"})
+    return bytes.fromhex(row["value"]) if row is not None else None
+
+
 def take_lease(tx: Tx, name: str, *, owner: str, now: datetime, lasts: timedelta) -> bool:
     """Take or keep a right until `now + lasts`; False while another owner has it."""
     taken = tx.rows(

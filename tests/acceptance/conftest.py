@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from dashboard.app import build
+from dashboard.gate import StoreGate, record
+from relay.actions import accounts
 from relay.config import load_text
+from relay.store import accounts as kept
 from relay.store import open_store
-from relay.store.protocols import Store
+from relay.store.audit import Actor, Via
+from relay.store.protocols import Store, Tx
 from tests.acceptance.browser import chromium, serving
 from tests.acceptance.seed import Seeded, fill
-from tests.dashboard.house import CONFIG, KnownGate
+from tests.dashboard.house import CONFIG, PEOPLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullHouse:
-    """The pages over a filled store; the session cookie is a name of tests.dashboard.house.PEOPLE."""
+    """The pages over a filled store, with an account for each of tests.dashboard.house.PEOPLE."""
 
     base: str
     store: Store
     seeded: Seeded
+    sessions: Mapping[str, str]  #: name -> what the session cookie holds
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +45,24 @@ def full_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullHouse]:
     with open_store("sqlite:data/waybill.db", folder) as store:
         seeded = fill(store)
         config = load_text(CONFIG, base_dir=folder)
-        app = build(config, store, gate=KnownGate(), audit=lambda tx, **_: None, nudge=lambda: None)
+        sessions = {name: _signed_in(store, name) for name in PEOPLE}
+        app = build(config, store, gate=StoreGate(store), audit=record, nudge=lambda: None)
         with serving(app) as base:
-            yield FullHouse(base=base, store=store, seeded=seeded)
+            yield FullHouse(base=base, store=store, seeded=seeded, sessions=sessions)
+
+
+def _signed_in(store: Store, name: str) -> str:
+    """Make an account and begin a session of it."""
+    person, now = PEOPLE[name], datetime.now(UTC)
+    root = Actor(by="root", via=Via.CLI)
+
+    def work(tx: Tx) -> str:
+        accounts.create_account(
+            tx, name, role=person.role, apps=person.apps or (), may_read_content=person.may_read_content,
+            actor=root, now=now,
+        )  # fmt: skip
+        account = kept.named(tx, name)
+        assert account is not None
+        return accounts.begin_session(tx, account, ip="127.0.0.1", agent="acceptance", now=now)
+
+    return store.write_now(work)

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from tests.acceptance.browser import Scheme, sight
 from tests.acceptance.conftest import FullHouse
 
-PAGES = ["/", "/no-such-page"]
+PAGES = ["/no-such-page", "/users", "/users/bob", "/me"]
 
 LOOKS: list[tuple[Scheme, int]] = [("light", 1280), ("dark", 320)]
 
@@ -23,7 +23,7 @@ def test_a_page_is_for_everybody(
     browser: Browser, full_house: FullHouse, path: str, scheme: Scheme, width: int
 ) -> None:
     address = _address(path, full_house)
-    with sight(browser, full_house.base, who="alice", scheme=scheme, width=width) as seen:
+    with sight(browser, full_house.base, who=full_house.sessions["alice"], scheme=scheme, width=width) as seen:
         page = seen.open(address).page
         assert seen.violations() == []
         assert seen.overflows() <= 0
@@ -36,7 +36,8 @@ def test_a_page_is_for_everybody(
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_light(full_house: FullHouse, path: str) -> None:
-    request = urllib.request.Request(full_house.base + _address(path, full_house), headers={"Cookie": "waybill=alice"})
+    cookie = f"waybill={full_house.sessions['alice']}"
+    request = urllib.request.Request(full_house.base + _address(path, full_house), headers={"Cookie": cookie})
     try:
         with urllib.request.urlopen(request) as answer:
             content = answer.read()
@@ -61,7 +62,7 @@ def _address(path: str, house: FullHouse) -> str:
 
 def test_the_gate_itself_sees_faults(browser: Browser, full_house: FullHouse) -> None:
     """Three seeded faults must turn it red, else all the green above means nothing."""
-    with sight(browser, full_house.base, who="alice") as seen:
+    with sight(browser, full_house.base, who=full_house.sessions["alice"]) as seen:
         page = seen.open("/no-such-page").page
         page.evaluate("document.documentElement.removeAttribute('lang')")
         page.evaluate("document.querySelector('label').remove()")

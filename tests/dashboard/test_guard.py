@@ -18,6 +18,11 @@ GUARDED = [route for route in ROUTES if route.need is not None]  # type: ignore[
 PUBLIC = {
     "/healthz",
     "/static/{version}/{name}",
+    "/sign-in",
+    "/sign-in/code",
+    "/sign-out",
+    "/link/{token}",
+    "/badge/booking/{ref}.svg",
 }
 
 
