@@ -14,6 +14,7 @@ from relay.actions.correct import Correction, LeftOut, catch_up, correct, plan_c
 from relay.actions.erase import erase_person, erase_some, export_person, look_for_person, untouched
 from relay.actions.escalate import Ourselves, Papers, papers
 from relay.actions.fixing import Fix, fix_address, foresee_fix
+from relay.actions.incidents import Report as IncidentReport
 from relay.actions.incidents import (
     close_incident,
     concerns,
@@ -28,6 +29,7 @@ from relay.actions.notices import (
     assign_notices,
     choose_notices,
     clear_notices,
+    is_wrong_address,
     just_closed,
     list_notices,
     note_notices,
@@ -55,6 +57,7 @@ __all__ = [
     "Correction",
     "Fix",
     "ImportTally",
+    "IncidentReport",
     "Inquiry",
     "LastError",
     "LeftOut",
@@ -95,6 +98,7 @@ __all__ = [
     "foresee_fix",
     "hold",
     "import_blocks",
+    "is_wrong_address",
     "just_closed",
     "list_incidents",
     "list_notices",

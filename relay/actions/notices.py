@@ -35,11 +35,6 @@ class Card:
     suggestion: str | None
 
     @property
-    def is_wrong_address(self) -> bool:
-        """Tell whether the address itself is the matter, so that correcting it is the way out."""
-        return self.notice.cause in ADDRESS_CAUSES
-
-    @property
     def bookings(self) -> tuple[str, ...]:
         """The bookings it is about, the newest first."""
         return tuple(dict.fromkeys(mail.booking for mail in self.mails if mail.booking))
@@ -70,6 +65,11 @@ def list_notices(
     """List notices, the newest first; `before` is the id of the last one of the page before."""
     found = notices.search(tx, words=words, with_closed=with_closed, before=before, limit=limit)
     return [_card(tx, one) for one in found]
+
+
+def is_wrong_address(notice: Notice) -> bool:
+    """Tell whether the address itself is the matter, so that correcting it is the way out."""
+    return notice.cause in ADDRESS_CAUSES
 
 
 def show_notice(tx: Tx, notice_id: int) -> Card | None:

@@ -116,3 +116,8 @@ def due_since(tx: Tx) -> datetime | None:
     row = tx.one("stats.due_since")
     found: datetime | None = row["next_at"] if row is not None else None
     return found
+
+
+def first_apps(tx: Tx) -> list[str]:
+    """Name the apps of the first messages that are kept: who handed us anything at all."""
+    return [row["app"] for row in tx.rows("stats.first_apps")]

@@ -39,3 +39,7 @@ SELECT last_delivered_at FROM domain WHERE last_delivered_at IS NOT NULL ORDER B
 SELECT next_at FROM delivery
 WHERE next_at IS NOT NULL AND held IS NULL AND lease_owner IS NULL AND attempts = 0
 ORDER BY next_at LIMIT 1
+
+-- first_apps --
+-- Whether anything was handed to us, by an app or as a test of our own.
+SELECT DISTINCT app FROM (SELECT app FROM message ORDER BY seq LIMIT 1000) AS first
