@@ -79,7 +79,8 @@ def troubles(
         if concerns(tx, incident, scope):
             count = tongue.plural("{count} email is affected.", "{count} emails are affected.", incident.count)
             text = f"{incident_text(incident, tongue)} {count.format(count=tongue.number(incident.count))}"
-            found.append(Trouble(text=text, address=f"/incidents/{incident.id}"))
+            has_stopped = incidents.pause_of(tx, incident) is not None
+            found.append(Trouble(text=text, address=f"/incidents/{incident.id}", is_bad=has_stopped))
     if rate.is_low and rate.value is not None:
         text = tongue.text(N_("Only {percent} of the emails of the last 24 hours were delivered."))
         found.append(
@@ -89,7 +90,7 @@ def troubles(
                 is_bad=False,
             )
         )
-    return found
+    return sorted(found, key=lambda one: not one.is_bad)
 
 
 def _disk(disk: Disk | None, tongue: Tongue) -> list[Trouble]:
