@@ -21,8 +21,9 @@ from relay.demo.guests import Person, person
 
 DAYS = 35
 _GUESTS = 330
-_BOOKINGS_A_DAY = 25
+_BOOKINGS_A_DAY = (12, 40)  #: at the beginning of the past, and now: the season is coming
 _FRESH = timedelta(days=3)
+_A_DAY = 20  #: hours
 _LEAD = 14  #: days before the past begins, so that its first days have reminders too
 
 #: How many book in each hour of the day, UTC.
@@ -86,8 +87,12 @@ STORY_DOMAINS = tuple(
 #: What goes wrong elsewhere in the past, in ten thousand.
 _COMMON = (
     *((Fate.ARRIVES, 9510), (Fate.GREYLISTED, 150), (Fate.UNREACHABLE_FIRST, 30)),
-    *((Fate.NO_MAILBOX, 110), (Fate.NO_DOMAIN, 60), (Fate.FULL, 80), (Fate.CLOSED, 30), (Fate.POLICY, 30)),
+    *((Fate.NO_MAILBOX, 150), (Fate.NO_DOMAIN, 80), (Fate.FULL, 90), (Fate.CLOSED, 30), (Fate.POLICY, 30)),
 )
+
+#: A mistyped address is found out by the first mail of a booking.
+_AT_FIRST = frozenset({Fate.NO_MAILBOX, Fate.NO_DOMAIN})
+_NOT_FRESH = frozenset(Fate) - {Fate.ARRIVES, Fate.GREYLISTED}
 
 
 def stories() -> list[Story]:
@@ -109,7 +114,9 @@ def _booked(pick: random.Random, now: datetime) -> Iterator[Planned]:
     begins, ends = now - timedelta(days=DAYS), now - timedelta(minutes=4)
     numbers = dict(_FIRST_NUMBER)
     for day in range(-DAYS - _LEAD, 1):
-        times = sorted(midnight + timedelta(days=day) + _time_of_day(pick) for _ in range(_BOOKINGS_A_DAY))
+        few, many = _BOOKINGS_A_DAY
+        count = max(few, many + (many - few) * day // DAYS)
+        times = sorted(midnight + timedelta(days=day) + _time_of_day(pick) for _ in range(count))
         for at in times:
             who = person(int(pick.random() ** 1.6 * _GUESTS))
             app = APP_OF[who.language]
@@ -117,8 +124,9 @@ def _booked(pick: random.Random, now: datetime) -> Iterator[Planned]:
             comes_at = _comes_at(pick, at)
             for kind, sent_at in _course(pick, at, comes_at):
                 fate = pick.choices([each for each, _ in _COMMON], [weight for _, weight in _COMMON])[0]
-                if now - sent_at < _FRESH and fate not in {Fate.ARRIVES, Fate.GREYLISTED}:
-                    fate = Fate.ARRIVES  # the last days tell the stories, and nothing beside them
+                is_fresh = now - sent_at < _FRESH  # the last days tell the stories, and nothing beside them
+                if fate in (_NOT_FRESH if is_fresh else _AT_FIRST if kind != "confirmation" else ()):
+                    fate = Fate.ARRIVES
                 if begins <= sent_at <= ends:
                     to = _mistyped(who, fate)
                     yield Planned(at=sent_at, to=to, kind=kind, number=numbers[app], begins_at=comes_at, fate=fate)
@@ -162,6 +170,8 @@ def _told(now: datetime) -> Iterator[Planned]:
         who = replace(person(story.guest), name=story.name, address=story.address)
         for count, hours in enumerate(sorted(story.hours_ago, reverse=True)):
             at = now - timedelta(hours=hours)
-            comes_at = (at + timedelta(days=2)).replace(hour=16, minute=0, second=0, microsecond=0)
+            if hours > _A_DAY:
+                at = at.replace(hour=8 + at.hour // 2)  # nobody books at night
+            comes_at = (at + timedelta(days=2)).replace(hour=11 + turn % 9, minute=0, second=0, microsecond=0)
             number = _FIRST_NUMBER[APP_OF[who.language]] + 4000 + 10 * turn + count
             yield Planned(at=at, to=who, kind="confirmation", number=number, begins_at=comes_at, fate=story.fate)
