@@ -154,7 +154,7 @@ def _far_providers(domain: str) -> dict[str, float]:
     for provider in PROVIDERS:
         brand = provider.partition(".")[0]
         is_big = brand in _BIG_BRANDS and domain[:1] == provider[:1] and abs(len(provider) - len(domain)) <= 2
-        if is_big and _distance(domain, provider) == 2:
+        if is_big and distance(domain, provider) == 2:
             found[provider] = 2 * _POSSIBLE
     return found
 
@@ -195,7 +195,7 @@ def _near_pairs() -> Iterator[tuple[str, str]]:
 _NEAR = frozenset(order for one, other in _near_pairs() for order in ((one, other), (other, one)))
 
 
-def _distance(one: str, other: str) -> int:
+def distance(one: str, other: str) -> int:
     """Count inserted, deleted, replaced and swapped letters."""
     before: list[int] = []
     last = list(range(len(other) + 1))

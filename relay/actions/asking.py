@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 
 from relay.address import address_key
-from relay.model import Delivery, DeliveryId, Refusal, Suppression
+from relay.model import Delivery, DeliveryId, Suppression
 from relay.status import OPEN, Status
-from relay.store import addresses, log, notices, pauses, refusals, suppressions
+from relay.store import addresses, log, notices, pauses, suppressions
+from relay.store.near import near_misses, refused_for
 from relay.store.protocols import Row, Tx
 from relay.why import Candidate, Case, Why, answer, deciding, no_record
 
 _ID_LENGTH = 26
 _ROWS = 200  #: more than anyone reads, few enough to be quick
-_REFUSALS = 5
 _SHORTEST_NUMBER = 4
 
 
@@ -60,7 +60,7 @@ def case_of(tx: Tx, delivery_id: DeliveryId, *, now: datetime, give_up_after: ti
         lifted_at=lifted_at,
         give_up_after=give_up_after,
         error_count=known.error_count if known and blocked else 0,
-        refusals=tuple(_refused(tx, delivery.address, since=found.message.accepted_at)),
+        refusals=tuple(refused_for(tx, delivery.address, since=found.message.accepted_at)),
         resends=_later_copies(found.deliveries, delivery),
         corrected=addresses.corrected_to(tx, delivery.address),
         suggestion=next((row["suggestion"] for row in _notices(tx, delivery) if row["suggestion"]), None),
@@ -157,19 +157,6 @@ def _rows_of_address(tx: Tx, address: str) -> list[log.LogRow]:
     return [row for row in rows if key == address_key(row.intended or "")]
 
 
-def _refused(tx: Tx, address: str, *, since: datetime | None = None) -> list[Refusal]:
-    """Find what intake refused for exactly this address; a refusal may name several."""
-    key = address_key(address)
-    found = [row.refusal for row in refusals.search(tx, to=address, since=since, limit=_ROWS)]
-    return [one for one in found if key in map(address_key, (one.rcpt_to or "").split(", "))][:_REFUSALS]
-
-
 def _no_record(tx: Tx, question: str, *, zone: tzinfo | None) -> Why:
-    if "@" in question:
-        similar = addresses.similar(tx, address_key(question))
-        refused = _refused(tx, question)
-    else:
-        near = log.search(tx, log.Query(words=(question,), limit=_ROWS)) if question else []
-        similar = list(dict.fromkeys(row.booking or row.to for row in near))[:5]
-        refused = [row.refusal for row in refusals.search(tx, words=(question,), limit=_REFUSALS)] if question else []
-    return no_record(question, refusals=refused, similar=similar, first_at=log.first_at(tx), zone=zone)
+    near = near_misses(tx, question)
+    return no_record(question, refusals=near.refusals, similar=near.similar, first_at=near.first_at, zone=zone)
