@@ -14,7 +14,7 @@ from relay.address import address_key, split
 from relay.model import AddressRecord, Event, Suppression
 from relay.store import events, rows, suppressions
 from relay.store.protocols import Tx, Value
-from relay.suggest import distance
+from relay.store.text import distance
 
 _CANDIDATES = 1000
 _LOOK_CLOSER = 50

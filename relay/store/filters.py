@@ -51,18 +51,16 @@ class Selection:
     address: str | None = None
 
 
-def log_plain(query: Query, *, after: int = 0, bounds: Bounds = None, lane: Lane | None = None) -> Statement:
-    """Search the log row by row, only rows above `after`, within `bounds` of seq."""
+def log_plain(query: Query, *, bounds: Bounds = None, lane: Lane | None = None) -> Statement:
+    """Search the log row by row, within `bounds` of seq."""
     where = log_where(query, seq="d.seq", bounds=bounds, lane=lane)
-    if after:
-        where.add("d.seq > :after", after=after)
     return _select(query, f"delivery d {_MESSAGE}", where, seq="d.seq")
 
 
-def log_indexed(query: Query, *, grams: str, up_to: int, bounds: Bounds = None) -> Statement:
+def log_indexed(query: Query, *, grams: str, bounds: Bounds) -> Statement:
     """Search the indexed part of the log: the index proposes rows in order, the words decide."""
     where = log_where(query, seq="search.rowid", bounds=bounds)
-    where.add("search MATCH :grams AND search.rowid <= :up_to", grams=grams, up_to=up_to)
+    where.add("search MATCH :grams", grams=grams)
     tables = f"search CROSS JOIN delivery d ON d.seq = search.rowid {_MESSAGE}"
     return _select(query, tables, where, seq="search.rowid")
 

@@ -89,7 +89,7 @@ def lanes(query: Query) -> list[Lane]:
 
 
 def log_where(query: Query, *, seq: str, bounds: tuple[int, int] | None, lane: Lane | None = None) -> Where:
-    """All conditions of a query; with a lane, only what lies in it."""
+    """All conditions of a query but its place among the pages, which is in the bounds; with a lane, what lies in it."""
     where = Where(params={"limit": query.limit})
     if lane is not None:
         where.add(lane.condition, **dict(lane.params))
@@ -102,10 +102,6 @@ def log_where(query: Query, *, seq: str, bounds: tuple[int, int] | None, lane: L
     _add_times(where, query)
     if bounds is not None:
         where.add(f"{seq} BETWEEN :low AND :high", low=bounds[0], high=bounds[1])
-    if query.before is not None:
-        where.add(f"{seq} < :before", before=query.before)
-    if query.since_seq is not None:
-        where.add(f"{seq} > :since_seq", since_seq=query.since_seq)
     return where
 
 

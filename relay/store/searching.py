@@ -28,6 +28,8 @@ from relay.store.text import grams_query
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
+_END = 2**62  #: no log gets so far
+
 PIECE = 20_000  #: rows of the log in the first piece
 _GROWTH = 4
 
@@ -80,8 +82,9 @@ def pieces(tx: Tx, query: Query, *, size: int = PIECE) -> Iterator[Bounds]:
 
 def statements(tx: Tx, query: Query, within: Bounds = None) -> Iterator[Statement]:
     """The statements whose rows together are the answer, no row twice; each gives up to the query's limit, in order."""
-    bounds = _narrower(_bounds(tx, query), within)
-    if bounds is not None and bounds[0] > bounds[1]:
+    # One pair of bounds in all: of two that SQLite is given it may take the wider one, and read all between them.
+    bounds = _narrower(_narrower(_bounds(tx, query), _page_bounds(query)), within)
+    if _is_empty(bounds):
         return
     grams = grams_query(query.needles())
     if grams is None or query.has_key:
@@ -97,9 +100,10 @@ def statements(tx: Tx, query: Query, within: Bounds = None) -> Iterator[Statemen
         yield filters.log_trigrams(query, needles=needles, bounds=bounds)
     else:
         indexed = _indexed_to(tx)
-        fresh = filters.log_plain(query, after=indexed, bounds=bounds)
-        known = filters.log_indexed(query, grams=grams, up_to=indexed, bounds=bounds)
-        yield from (known, fresh) if query.oldest_first else (fresh, known)
+        fresh, known = _narrower(bounds, (indexed + 1, _END)), _narrower(bounds, (1, indexed))
+        parts = [] if _is_empty(fresh) else [filters.log_plain(query, bounds=fresh)]
+        parts += [] if _is_empty(known) else [filters.log_indexed(query, grams=grams, bounds=known)]
+        yield from reversed(parts) if query.oldest_first else parts
 
 
 def by_archive(query: Query) -> list[Query]:
@@ -156,6 +160,16 @@ def _bounds(tx: Tx, query: Query) -> Bounds:
         return None
     row = tx.rows("log.time_bounds", {"since": query.since or _FIRST, "until": query.until or _LAST})[0]
     return (row["low"], row["high"]) if row["low"] is not None else (1, 0)
+
+
+def _page_bounds(query: Query) -> Bounds:
+    if query.before is None and query.since_seq is None:
+        return None
+    return (query.since_seq or 0) + 1, _END if query.before is None else query.before - 1
+
+
+def _is_empty(bounds: Bounds) -> bool:
+    return bounds is not None and bounds[0] > bounds[1]
 
 
 def _narrower(one: Bounds, other: Bounds) -> Bounds:
