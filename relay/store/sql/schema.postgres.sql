@@ -442,3 +442,4 @@ CREATE INDEX delivery_by_domain ON delivery (domain, seq);
 CREATE INDEX delivery_by_category ON delivery (category, seq) WHERE category IS NOT NULL;
 CREATE INDEX delivery_sent ON delivery (status, seq) WHERE status = 'sent';
 CREATE INDEX delivery_marked ON delivery (seq) WHERE marks <> '';
+CREATE INDEX delivery_spam ON delivery (seq) WHERE marks ILIKE '%spam%';  -- as queries say it, see postgres_sql.py
