@@ -123,6 +123,7 @@ class Town:
         self._random = random.Random(seed)
         self._count = count
         self._languages = list(_PEOPLE)
+        self._failures: dict[Status, int] = {}  #: so far: each reason has its turn
         self.customers = [self._customer(number) for number in range(max(1, count // 6))]
         self._apps = (*_APPS, _RARE_APP)
         self._weights = [weight for _, _, weight in self._apps]
@@ -181,7 +182,9 @@ class Town:
             status = Status.DEFERRED
         category = None
         if status in FAILED or status is Status.DEFERRED:
-            category = pick.choice(_CATEGORIES.get(status, tuple(Category)))
+            known = _CATEGORIES.get(status, tuple(Category))
+            self._failures[status] = turn = self._failures.get(status, 0) + 1
+            category = known[turn % len(known)]
         marks = (("opened", "clicked") if pick.random() < 0.2 else ("opened",)) if pick.random() < 0.3 else ()
         if status is Status.DELIVERED and pick.random() < 0.001:
             marks = (*marks, "spam")
