@@ -35,5 +35,5 @@ def test_everything_that_is_asked_for_is_there_and_answers(tmp_path: Path) -> No
         who = random.Random(1).choice(customers)
         assert store.read_now(lambda tx: log.search(tx, Query(words=(who.name,)))) != []
         for name, asking in QUESTIONS.items():
-            took, partial = measure(store, asking, customers, times=2)
-            assert (len(took), partial) == (2, 0), name
+            took = measure(store, asking, customers, times=2)
+            assert (len(took.wall), len(took.cpu), took.partial) == (2, 2, 0), name
