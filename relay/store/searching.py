@@ -74,7 +74,7 @@ class Known:
             return False
         first, last = ends["first_at"], max(ends["first_at"], ends["last_at"])
         inside = max(timedelta(0), min(until, last) - max(since, first))
-        return inside <= _QUICKER * (last - first - inside)
+        return bool(inside <= _QUICKER * (last - first - inside))
 
     @property
     def ends(self) -> Row:
@@ -87,7 +87,7 @@ class Known:
         """Tell whether all mail of a domain is much to look through."""
         if domain not in self._large:
             row = self._tx.compose(*filters.is_large(domain, at_least=_LARGE))[0]
-            self._large[domain] = row["count"] >= _LARGE
+            self._large[domain] = bool(row["count"] >= _LARGE)
         return self._large[domain]
 
 
