@@ -367,26 +367,47 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+async def _tell_first_link(config: Config, store: EngineStore) -> None:
+    """While there is no account, say by which link the first one is made; each start makes another link."""
+    from relay.accounts import link_of
+    from relay.actions import accounts
+
+    token = await store.write(lambda tx: accounts.first_link(tx, now=_utc_now()))
+    if token is not None:
+        log.warning(
+            "There is no account yet. Make the first one here, within a day: %s", link_of(config.dashboard.url, token)
+        )
+
+
 @contextlib.asynccontextmanager
 async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
     """Serve the pages."""
     import uvicorn
 
     from dashboard.app import build
+    from dashboard.gate import StoreGate, record
+    from relay.config import secret_path
+    from relay.wake import Waker
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Any:
             yield  # signals are the process's business
 
+    await _tell_first_link(config, store)
+    waker, given = Waker(config.data_dir), config.dashboard
     settings = uvicorn.Config(
-        build(config, store),
+        build(config, store, gate=StoreGate(store), audit=record, nudge=waker.wake),
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=5,
         timeout_keep_alive=5,
+        proxy_headers=bool(given.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in given.trusted_proxies],
+        ssl_certfile=secret_path(config, given.cert_file) if given.cert_file else None,
+        ssl_keyfile=str(secret_path(config, given.key_file)) if given.key_file else None,
     )
     family = socket.AF_INET6 if ":" in config.dashboard.address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:
@@ -400,3 +421,4 @@ async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup
         finally:
             server.should_exit = True
             await serving
+            waker.close()

@@ -48,6 +48,8 @@ async def prune(
         return count
 
     contents = messages = rows = addresses = 0
+    if not is_dry:
+        await go(partial(_forget_sign_ins, now=now), 0)
     if settings.content is not None:
         unit = partial(retention.forget_contents, before=now - settings.content, is_dry=is_dry)
         contents = await go(unit, "")
@@ -58,6 +60,10 @@ async def prune(
             rows = await go(partial(_forget_rows, before=before, now=now), 0)
             addresses = await go(partial(retention.forget_addresses, before=before), "")
     return Forgotten(contents=contents, messages=messages, rows=rows, addresses=addresses)
+
+
+def _forget_sign_ins(tx: Tx, *, now: datetime, after: int) -> Step:
+    return retention.forget_sign_ins(tx, now=now)
 
 
 def _forget_rows(tx: Tx, *, before: datetime, now: datetime, after: int) -> Step:

@@ -12,7 +12,10 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ConfigDict
+
+#: What every section is: unknown keys are errors, values never change.
+SECTION = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 Network = IPv4Network | IPv6Network
 

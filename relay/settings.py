@@ -13,11 +13,13 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from relay.address import to_a_label, validate
+from relay.dashboard_settings import Dashboard as Dashboard
 from relay.errors import Refused
 from relay.setting_values import NO_HASH as NO_HASH
+from relay.setting_values import SECTION
 from relay.setting_values import Address as Address
 from relay.setting_values import Deadline as Deadline
 from relay.setting_values import Duration as Duration
@@ -36,7 +38,7 @@ from relay.setting_values import parse_rate as parse_rate
 class Section(BaseModel):
     """The base of every section: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = SECTION
 
 
 class Node(Section):
@@ -362,10 +364,6 @@ class Retention(Section):
 class IncidentSettings(Section):
     failures: int = Field(5, ge=1)  #: of one recipient domain blamed on us; one more and mail to it waits
     within: Duration = timedelta(minutes=10)
-
-
-class Dashboard(Section):
-    address: Address = HostPort("127.0.0.1", 8025)
 
 
 class Log(Section):

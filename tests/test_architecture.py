@@ -20,6 +20,8 @@ MODULES = {
 PURE = {
     "relay.status",
     "relay.errors",
+    "relay.accounts",
+    "relay.totp",
     "relay.address",
     "relay.headers",
     "relay.retry",
@@ -29,6 +31,7 @@ PURE = {
     "relay.deadline",
     "relay.endings",
     "relay.verp",
+    "relay.booking_links",
     "relay.suppress",
     "relay.reclassify",
     "relay.notices",
@@ -61,6 +64,9 @@ PURE = {
     ),
     *(f"relay.doctor.{name}" for name in ("sender_dkim", "sender_spf", "spf", "spf_record")),
     "relay.store.text",
+    "relay.store.log_query",
+    "dashboard.box",
+    "dashboard.days",
     *(name for name in MODULES if name == "relay.classify" or name.startswith("relay.classify.")),
     *(name for name in MODULES if name == "relay.block_lists" or name.startswith("relay.block_lists.")),
 }
@@ -89,7 +95,9 @@ IO_MODULES = {
 #: What pages may know of the relay; settings and errors are the other halves of config and actions.
 DASHBOARD_MAY = {
     *("relay.actions", "relay.model", "relay.status", "relay.address", "relay.headers", "relay.classify.explain"),
-    *("relay.config", "relay.doctor", "relay.settings", "relay.errors"),
+    "relay.classify.entries",
+    *("relay.config", "relay.doctor", "relay.settings", "relay.errors", "relay.moments", "relay.picture_trial"),
+    *("relay.accounts", "relay.actions.accounts", "relay.totp", "relay.booking_links"),
 }
 
 SQL = re.compile(

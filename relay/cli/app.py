@@ -1,14 +1,16 @@
-"""`app list` and `app password`: who may send."""
+"""`app list`, `app password` and `app link`: who may send, and the links an old app can show."""
 
 from __future__ import annotations
 
-import sys
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
-from relay.cli.context import configured
-from relay.cli.output import print_columns, print_json
+from relay.cli.context import configured, opened
+from relay.cli.output import print_columns, print_json, safe
+from relay.cli.passwords import ask_password
+from relay.cli.times import Span, utc_now
 from relay.settings import App
 
 
@@ -56,13 +58,32 @@ def _recognised_by(one: App) -> str:
 @app.command("password", short_help="Make a password hash.")
 def password() -> int:
     """Ask for a password (or read one line from stdin) and print its hash for `password_hash`."""
-    from relay.intake.auth import hash_password
+    from relay.passwords import hash_password
 
-    if sys.stdin.isatty():
-        secret = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    else:
-        secret = sys.stdin.readline().rstrip("\r\n")
-    if not secret:
-        raise click.UsageError("the password is empty")
-    click.echo(hash_password(secret))
+    click.echo(hash_password(ask_password()))
+    return 0
+
+
+@app.command("link", short_help="Make a signed link and a picture for a booking.")
+@click.argument("name", metavar="APP")
+@click.argument("booking", required=False)
+@click.option("--for", "span", type=Span(), default="10m", show_default=True, help="How long the link opens.")
+@click.pass_obj
+def link(config_path: Path | None, name: str, booking: str | None, span: timedelta) -> int:
+    """Print the signed link and the badge of a BOOKING of an app; without one, the key to make them with."""
+    from relay.booking_links import Link, Shows, key_of
+    from relay.store import meta
+
+    config, _ = configured(config_path)
+    if name not in {one.name for one in config.app}:
+        click.echo(safe(f"There is no app {name} in the configuration."), err=True)
+        return 1
+    with opened(config) as store:
+        key = key_of(store.write_now(lambda tx: meta.secret(tx, "booking_links")), name)
+    if booking is None:
+        click.echo(key)
+        return 0
+    page = Link(shows=Shows.BOOKING, app=name, booking=booking, expires=int((utc_now() + span).timestamp()))
+    click.echo(page.address(config.dashboard.url, key))
+    click.echo(Link(shows=Shows.BADGE, app=name, booking=booking).address(config.dashboard.url, key))
     return 0

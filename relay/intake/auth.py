@@ -1,23 +1,19 @@
-"""Check passwords: scrypt hashes, a cache of successes, and a brake on guessing.
+"""Check the passwords of apps: a cache of successes, and a brake on guessing.
 
-A hash is written `$scrypt$ln=14,r=8,p=1$SALT$HASH` (unpadded base 64, RFC 7914). One check costs about 50 ms of CPU on
-purpose, so it runs in a thread, two at a time at most, and a success is remembered as an HMAC under a key that lives
-and dies with the process. An unknown user costs the same time as a known one: a hash nobody has is checked instead.
+One check of a hash (relay/passwords.py) costs about 50 ms of CPU on purpose, so it runs in a thread, two at a time at
+most, and a success is remembered as an HMAC under a key that lives and dies with the process. An unknown user costs
+the same time as a known one: a hash nobody has is checked instead.
 
 Failures are counted by client IP over ten minutes: each makes the next answer slower, and beyond the configured number
 the client is turned away without a check. Nothing locks a user name, so a stranger's guesses never lock out the app
-from another address. The words of the AUTH exchange stand in login.py. RFC 4954 6, RFC 7914.
+from another address. The words of the AUTH exchange stand in login.py. RFC 4954 6.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
 import hmac
 import os
-import re
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,47 +21,12 @@ from weakref import WeakValueDictionary
 
 from relay.config import read_secret
 from relay.errors import ConfigError
+from relay.passwords import hash_password, nobodys_hash, verify_password
 from relay.settings import Config, is_password_hash
 
-_LN, _R, _P = 14, 8, 1
-_HASH = re.compile(r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,172})\Z")
-_MAX_PASSWORD = 1024  # octets; longer ones are wrong without a look
 _CACHE_SIZE = 1000
 _WINDOW = 600.0  # seconds failures are remembered
 _MAX_DELAY = 4.0
-
-
-def hash_password(password: str, *, salt: bytes | None = None) -> str:
-    """Make the hash that goes into the configuration as `password_hash`."""
-    salt = os.urandom(16) if salt is None else salt
-    digest = _scrypt(password.encode(), salt, ln=_LN, r=_R, p=_P, length=32)
-    return f"$scrypt$ln={_LN},r={_R},p={_P}${_b64(salt)}${_b64(digest)}"
-
-
-def verify_password(password: bytes, stored: str) -> bool:
-    """Check a password against a hash; slow on purpose, so never on the event loop."""
-    match = _HASH.match(stored)
-    if match is None or len(password) > _MAX_PASSWORD:
-        return False
-    try:
-        salt, want = _unb64(match[4]), _unb64(match[5])
-    except binascii.Error:
-        return False
-    got = _scrypt(password, salt, ln=int(match[1]), r=int(match[2]), p=int(match[3]), length=len(want))
-    return hmac.compare_digest(got, want)
-
-
-def _scrypt(password: bytes, salt: bytes, *, ln: int, r: int, p: int, length: int) -> bytes:
-    memory = 128 * r * (2**ln + p + 2) + 1024 * 1024
-    return hashlib.scrypt(password, salt=salt, n=2**ln, r=r, p=p, maxmem=memory, dklen=length)
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii").rstrip("=")
-
-
-def _unb64(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
 
 
 def load_hashes(config: Config) -> dict[str, str]:
@@ -100,8 +61,7 @@ class Authenticator:
 
     def __init__(self, hashes: Mapping[str, str]) -> None:
         self._hashes = dict(hashes)
-        # The hash of no password at all: checking against it costs what checking a real one costs.
-        self._nobody = f"$scrypt$ln={_LN},r={_R},p={_P}${_b64(os.urandom(16))}${_b64(os.urandom(32))}"
+        self._nobody = nobodys_hash()
         self._key = os.urandom(32)
         self._known: OrderedDict[bytes, None] = OrderedDict()
         self._slots = asyncio.Semaphore(2)

@@ -28,7 +28,7 @@ ERASED = "erased@erased.invalid"
 _DOMAIN = "erased.invalid"
 
 _LOOK = 20_000
-_EMPTIED = ("message", "attempts", "incidents", "events", "reports", "hosts", "deliveries")
+_EMPTIED = ("message", "attempts", "incidents", "events", "audit", "reports", "hosts", "deliveries")
 
 #: What is emptied wherever it names the address.
 _NAMING = (
@@ -39,6 +39,7 @@ _NAMING = (
     "empty_site_replies",
     "drop_tokens",
     "empty_refusals",
+    "empty_audit_naming",
 )
 
 

@@ -20,6 +20,12 @@ def take(tx: Tx, token: str, *, now: datetime) -> str | None:
     return str(row["result"]) if row else ""
 
 
+def result_of(tx: Tx, token: str) -> str | None:
+    """Give what came of the use of a token; None when it was never used, or is forgotten."""
+    row = tx.one("form_tokens.result", {"token": token})
+    return str(row["result"]) if row and row["result"] else None
+
+
 def save(tx: Tx, token: str, *, result: str) -> None:
     """Keep the result of a token's first use."""
     tx.run("form_tokens.save", {"token": token, "result": result})

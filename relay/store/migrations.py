@@ -21,6 +21,8 @@ STEPS = (
     "m0006_steering",
     "m0007_dsn",
     "m0008_deadlines",
+    "m0009_accounts",
+    "m0010_search",
 )
 
 

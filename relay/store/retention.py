@@ -12,14 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from relay.store import filters
-from relay.store.protocols import Tx
+from relay.store import filters, sessions, sign_ins
+from relay.store.protocols import Tx, Value
 
 #: What lives longer than it is useful, by the statement that forgets it; all follow the limit of the log.
-_WITH_THE_LOG = ("refusals", "events", "reports", "notices", "incidents", "blocks", "redirects")
+_WITH_THE_LOG = ("refusals", "events", "audit", "reports", "notices", "incidents", "blocks", "redirects")
 
 #: How long a one-use token is remembered; a page that was open longer asks again.
 _TOKENS = timedelta(days=1)
+
+#: What the signing in of people leaves behind, by the statement that forgets it; whatever the limit of the log is.
+_SIGNING_IN = ("sessions", "invitations", "sign_in_failures")
 
 #: What belongs to a message, in the order in which it can be found through the message's deliveries.
 _PARTS = ("attempts", "incident_deliveries", "forgiven", "reports", "references", "events", "dsn_due", "deliveries")
@@ -60,6 +63,19 @@ def forget_rows(tx: Tx, *, before: datetime, now: datetime, limit: int = 500) ->
     """Forget ended blocks, notices and incidents, refusals and lone events from before a time."""
     count = sum(tx.run(f"retention.old_{name}", {"before": before, "limit": limit}) for name in _WITH_THE_LOG)
     tx.run("retention.old_form_tokens", {"before": now - _TOKENS, "limit": limit})
+    return Step(after=None if count == 0 else 0, count=count)
+
+
+def forget_sign_ins(tx: Tx, *, now: datetime, limit: int = 500) -> Step:
+    """Forget dead sessions, links that are used or too old, and failures that count no more."""
+    params: dict[str, Value] = {
+        "now": now,
+        "idle_since": now - sessions.IDLE,
+        "created_since": now - sessions.WHOLE,
+        "failed_since": now - sign_ins.WINDOW,
+        "limit": limit,
+    }
+    count = sum(tx.run(f"retention.old_{name}", params) for name in _SIGNING_IN)
     return Step(after=None if count == 0 else 0, count=count)
 
 

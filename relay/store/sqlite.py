@@ -17,6 +17,7 @@ reopened and checked before it is used again), anything else (a broken statement
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relay.errors import StoreBusy, StoreError, StoreFull, StoreLocked
+from relay.errors import StoreBusy, StoreError, StoreFull, StoreLocked, StoreSlow
 from relay.store.locks import FileLock, Turn
 from relay.store.protocols import DiskFault, Reader, Row, Value, Writer
 from relay.store.text import fold
@@ -52,6 +53,9 @@ _SCARCE_STEP = 256 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
+_TOO_LONG = "the read took longer than it was given"
+_LOOK_EVERY = 2_000  #: steps of SQLite's machine between two looks at the clock of a read with a limit
+
 #: Primary result codes that speak of the disk or the file, not of the statement.
 _DISK = {8: "read only", 10: "I/O error", 11: "damaged", 14: "cannot be opened", 15: "lock protocol", 26: "no database"}
 
@@ -74,6 +78,8 @@ def translate(error: db.Error) -> StoreError:
         return StoreFull(f"no space left for the store: {error}")
     if code in (5, 6):
         return StoreBusy(f"another process kept the store locked: {error}")
+    if code == 9:
+        return StoreSlow(_TOO_LONG)
     if code in _DISK:
         return DiskFault(f"the store cannot be used ({_DISK[code]}): {error}")
     return StoreError(f"the store refused: {error}")
@@ -105,11 +111,12 @@ def _time_columns(names: tuple[str, ...]) -> tuple[str, ...]:
 class SqliteTx:
     """A Tx on one connection; the engine begins and ends the transaction around it."""
 
-    __slots__ = ("_connection", "_statements")
+    __slots__ = ("_connection", "_statements", "until")
 
     def __init__(self, connection: db.Connection, statements: Mapping[str, str]) -> None:
         self._connection = connection
         self._statements = statements
+        self.until: float | None = None  #: when the time limit of a read is over
 
     @property
     def dialect(self) -> str:
@@ -142,6 +149,8 @@ class SqliteTx:
         return found[0] if found else None
 
     def compose(self, sql: str, params: Mapping[str, Value], /) -> list[Row]:
+        if self.until is not None and time.monotonic() >= self.until:
+            raise StoreSlow(_TOO_LONG)
         try:
             cursor = self._connection.execute(sql, _bind(params))
             found = cursor.fetchall()
@@ -271,13 +280,19 @@ class SqliteReader:
         self._connection = connection
         self.tx = SqliteTx(connection, statements)
 
-    def begin(self) -> None:
+    def begin(self, *, limit: timedelta | None = None) -> None:
         try:
             self._connection.execute("BEGIN")
         except db.Error as error:
             raise translate(error) from error
+        if limit is not None:
+            until = self.tx.until = time.monotonic() + limit.total_seconds()
+            self._connection.set_progress_handler(lambda: time.monotonic() >= until, _LOOK_EVERY)
 
     def end(self) -> None:
+        if self.tx.until is not None:
+            self.tx.until = None
+            self._connection.set_progress_handler(None, 0)
         if self._connection.in_transaction:
             with suppress(db.Error):
                 self._connection.execute("ROLLBACK")

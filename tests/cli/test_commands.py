@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from relay.cli.output import print_columns, safe, safe_lines
-from relay.intake.auth import verify_password
+from relay.passwords import verify_password
 from tests.cli.desk import ROOT, Desk
 
 CLASSIFY_KEYS = ["class", "category", "blame", "suppress", "rule"]

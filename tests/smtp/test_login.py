@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.intake.auth import hash_password
+from relay.passwords import hash_password
 from relay.settings import Config
 from tests.smtp.harness import Intake, config, in_thread, queued_id, run, running
 

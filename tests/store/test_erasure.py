@@ -15,6 +15,7 @@ from relay.model import Attempt, Event, MessageId, Refusal, Submission, Suppress
 from relay.status import Status
 from relay.store import (
     addresses,
+    audit,
     content,
     erasure,
     events,
@@ -106,6 +107,31 @@ def name_elsewhere(tx: Tx) -> None:
         packed=content.pack(raw), delivery_id=None, mail_from=WHO, subject="Away", since=NOW,
     )  # fmt: skip
     reports.take(tx, unknown)
+    staff = audit.Actor(by="bob", via=audit.Via.PAGE, ip="192.0.2.9")
+    for kind, what in (("address", WHO), ("address", other), ("booking", "BK-1")):
+        audit.add(tx, audit.Entry(at=NOW, actor=staff, action="block", object_kind=kind, object=what, note=text))
+
+
+def audited(store: EngineStore) -> list[tuple[str, str, str, str, str]]:
+    rows = store.read_now(audit.search)
+    return [(row.entry.actor.by, row.entry.action, *(row.entry.object, row.entry.text, row.entry.note)) for row in rows]
+
+
+def test_of_what_staff_did_only_the_words_about_the_person_go(store: EngineStore) -> None:
+    made = fill(store)
+    staff = audit.Actor(by="bob", via=audit.Via.PAGE)
+    seen = (made.message.id, made.deliveries[0].id, "01OTHER")
+    for each in seen:
+        entry = audit.Entry(at=NOW, actor=staff, action="read_content", object_kind="message", object=each, text="Z.")
+        store.write_now(lambda tx, entry=entry: audit.add(tx, entry))  # type: ignore[misc]
+    erase(store)
+    assert audited(store) == [
+        ("bob", "read_content", "01OTHER", "Z.", ""),
+        *(("bob", "read_content", each, "", "") for each in reversed(seen[:2])),
+        ("bob", "block", "BK-1", "", ""),
+        ("bob", "block", "zoe.smith@example.com", "", ""),
+        ("bob", "block", ERASED, "", ""),
+    ]
 
 
 def erase(store: EngineStore, who: str = WHO) -> Answer:

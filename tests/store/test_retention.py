@@ -12,9 +12,24 @@ from relay.model import DeliveryId, Event, Refusal, Submission, Suppression, new
 from relay.pruning import Forgotten, prune
 from relay.settings import Retention
 from relay.status import Status
-from relay.store import events, filters, log, meta, refusals, spool, suppressions
+from relay.store import (
+    audit,
+    events,
+    filters,
+    invitations,
+    log,
+    meta,
+    refusals,
+    sessions,
+    sign_ins,
+    spool,
+    suppressions,
+)
 from relay.store.engine import EngineStore
+from relay.store.invitations import Invitation, Purpose
+from relay.store.protocols import Tx
 from tests.store.making import HOUR, MINUTE, NOW, accept, claim, disposition
+from tests.store.people import add as add_account
 
 DAY = timedelta(days=1)
 SETTINGS = Retention(content=30 * DAY, log=100 * DAY)
@@ -164,3 +179,36 @@ def test_a_secret_is_made_once_and_another_name_has_another(store: EngineStore) 
     first = store.write_now(lambda tx: meta.secret(tx, "erasure"))
     assert store.write_now(lambda tx: meta.secret(tx, "erasure")) == first
     assert store.write_now(lambda tx: meta.secret(tx, "returned")) != first
+
+
+def test_what_people_did_is_forgotten_with_the_log(store: EngineStore) -> None:
+    staff = audit.Actor(by="anna", via=audit.Via.PAGE)
+    for days in (101, 99, 0):
+        entry = audit.Entry(at=NOW - days * DAY, actor=staff, action="sign_in", text=f"{days}")
+        store.write_now(lambda tx, entry=entry: audit.add(tx, entry))  # type: ignore[misc]
+    run(store, now=NOW)
+    assert [row.entry.text for row in store.read_now(audit.search)] == ["0", "99"]
+    run(store, now=NOW + 1000 * DAY)
+    assert [row.entry.text for row in store.read_now(audit.search)] == ["0"], "its number is not given again"
+
+
+def test_what_signing_in_leaves_behind_is_forgotten_however_long_the_log_is_kept(store: EngineStore) -> None:
+    anna = add_account(store)
+
+    def leave(tx: Tx) -> None:
+        for token, age in (("dead", sessions.IDLE), ("living", HOUR)):
+            sessions.begin(tx, token, account_id=anna.id, ip="192.0.2.1", agent="", now=NOW - age)
+        for token, ends in (("late", NOW), ("used", NOW + HOUR), ("open", NOW + HOUR)):
+            link = Invitation(purpose=Purpose.RESET, account_id=anna.id, expires_at=ends)
+            invitations.add(tx, token, link)
+        invitations.use(tx, "used", now=NOW - HOUR)
+        for age in (sign_ins.WINDOW, MINUTE):
+            sign_ins.fail(tx, "anna", ip="192.0.2.1", now=NOW - age)
+
+    store.write_now(leave)
+    run(store, now=NOW, settings=Retention(content=None, log=None), is_dry=True)
+    assert [count_of(store, name) for name in ("session", "invitation", "sign_in_failure")] == [2, 3, 4]
+    run(store, now=NOW, settings=Retention(content=None, log=None))
+    assert [count_of(store, name) for name in ("session", "invitation", "sign_in_failure")] == [1, 1, 2]
+    assert store.read_now(lambda tx: sessions.alive(tx, "living", now=NOW)) is not None
+    assert store.read_now(lambda tx: invitations.find(tx, "open", now=NOW)) is not None

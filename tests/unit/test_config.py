@@ -342,13 +342,16 @@ def test_missing_files_and_open_secrets_are_reported(tmp_path: Path) -> None:
         '[node]\nhostname = "r.example.com"\n'
         '[[listener]]\naddress = "10.0.0.1:25"\nauth_without_tls = true\ncert_file = "c.pem"\nkey_file = "k.pem"\n'
         '[[app]]\nname = "a"\nusername = "a"\npassword_file = "pw"\n'
-        '[[app]]\nname = "b"\nusername = "b"\npassword_file = "bcrypt"\n',
+        '[[app]]\nname = "b"\nusername = "b"\npassword_file = "bcrypt"\n'
+        '[dashboard]\ncert_file = "credential:d.crt"\nkey_file = "d.key"\n',
         base_dir=tmp_path,
     )
     assert [line.split(":")[0] for line in file_problems(config)] == [
         "app.2.password_file",
         "listener.1.key_file",
+        "dashboard.key_file",
         "listener.1.cert_file",
+        "dashboard.cert_file",
     ]
     assert [line.split(":")[0] for line in warnings(config)] == ["listener.1.auth_without_tls", "app.1.password_file"]
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from relay.errors import Refused
-from relay.intake.auth import Failures, hash_password, verify_password
+from relay.intake.auth import Failures
 from relay.intake.limits import Connections, Memory, Rates
 from relay.intake.policy import Policy, find_ties, is_unreal_sender
+from relay.passwords import hash_password, verify_password
 from relay.settings import Config, HostPort, Rate, is_password_hash
 
 ONE, OTHER = HostPort("127.0.0.1", 2525), HostPort("127.0.0.1", 2526)

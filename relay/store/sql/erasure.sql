@@ -139,6 +139,17 @@ UPDATE refusal SET
   text = ''
 WHERE lower(rcpt_to) = :address OR lower(mail_from) = :address OR lower(text) LIKE :pattern ESCAPE '\'
 
+-- empty_audit --
+-- What people did with a message: when, who and what stays; what they wrote, or saw of it, goes.
+UPDATE audit SET text = '', note = '' WHERE object IN (SELECT id FROM delivery WHERE message_id = :id) OR object = :id
+
+-- empty_audit_naming --
+-- What people did with the address itself, or with others in words that name it.
+UPDATE audit SET
+  object = CASE WHEN lower(object) LIKE :pattern ESCAPE '\' THEN :instead ELSE object END, text = '', note = ''
+WHERE lower(object) LIKE :pattern ESCAPE '\' OR lower(text) LIKE :pattern ESCAPE '\'
+  OR lower(note) LIKE :pattern ESCAPE '\'
+
 -- empty_incidents --
 -- The sample reply of an incident that the person's mail was in.
 UPDATE incident SET reply = '' WHERE id IN (

@@ -98,6 +98,27 @@ DELETE FROM redirect WHERE id IN (
 -- old_form_tokens --
 DELETE FROM form_token WHERE token IN (SELECT token FROM form_token WHERE used_at < :before LIMIT :limit)
 
+-- old_audit --
+-- What people did long ago; the newest row stays, so that its number is not given again.
+DELETE FROM audit WHERE seq IN (
+  SELECT seq FROM audit WHERE at < :before AND seq < (SELECT MAX(seq) FROM audit) ORDER BY seq LIMIT :limit
+)
+
+-- old_sessions --
+DELETE FROM session WHERE token_hash IN (
+  SELECT token_hash FROM session WHERE seen_at <= :idle_since OR created_at <= :created_since LIMIT :limit
+)
+
+-- old_invitations --
+DELETE FROM invitation WHERE token_hash IN (
+  SELECT token_hash FROM invitation WHERE used_at IS NOT NULL OR expires_at <= :now LIMIT :limit
+)
+
+-- old_sign_in_failures --
+DELETE FROM sign_in_failure WHERE key IN (
+  SELECT key FROM sign_in_failure WHERE at <= :failed_since LIMIT :limit
+) AND at <= :failed_since
+
 -- addresses --
 -- The next addresses, with whether anything still needs them: a delivery, an error, a block, a notice.
 SELECT a.address,

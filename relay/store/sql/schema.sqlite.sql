@@ -404,3 +404,90 @@ CREATE INDEX dsn_due_by_time ON dsn_due (at);
 
 ALTER TABLE delivery ADD COLUMN warned_at INTEGER;  -- when a notice was raised because its deadline was near
 CREATE INDEX message_expires ON message (expires_at) WHERE expires_at IS NOT NULL;
+
+-- m0009_accounts --
+-- Who may sign in, who is signed in, and what they did.
+
+CREATE TABLE account (
+  id               TEXT PRIMARY KEY,
+  name             TEXT NOT NULL,             -- for signing in, and as `by` everywhere
+  name_key         TEXT NOT NULL,             -- the same without the case of letters
+  shown            TEXT NOT NULL,             -- the person's name in full; '' = as name
+  role             TEXT NOT NULL,             -- viewer | support | operator | admin
+  may_read_content INTEGER NOT NULL,
+  apps             TEXT NOT NULL,             -- the only apps it sees, joined by spaces; '' = all
+  password_hash    TEXT NOT NULL,             -- '' = none yet
+  totp_secret      TEXT,                      -- base 32; NULL = no second step
+  totp_last_step   INTEGER,                   -- of the last code that was used; NULL beside a secret = not confirmed yet
+  language         TEXT NOT NULL,             -- '' = as the instance, like the two below
+  zone             TEXT NOT NULL,
+  theme            TEXT NOT NULL,
+  keys_off         INTEGER NOT NULL,          -- 1: no letter keys in the pages
+  created_at       INTEGER NOT NULL,
+  disabled_at      INTEGER,
+  last_seen_at     INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX account_by_name ON account (name_key);
+
+CREATE TABLE session (
+  token_hash TEXT PRIMARY KEY,                -- SHA-256 of what the browser has
+  account_id TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  seen_at    INTEGER NOT NULL,
+  ip         TEXT NOT NULL,
+  agent      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_of_account ON session (account_id);
+
+CREATE TABLE invitation (
+  token_hash TEXT PRIMARY KEY,
+  account_id TEXT,                            -- NULL: for whoever makes the first account
+  purpose    TEXT NOT NULL,                   -- welcome | reset | first_admin | demo | second_step
+  expires_at INTEGER NOT NULL,
+  used_at    INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE token (
+  token_hash   TEXT PRIMARY KEY,
+  name         TEXT NOT NULL,
+  name_key     TEXT NOT NULL,
+  prefix       TEXT NOT NULL,                 -- the first letters of the token, to know it again by
+  role         TEXT NOT NULL,
+  apps         TEXT NOT NULL,
+  created_at   INTEGER NOT NULL,
+  last_used_at INTEGER,
+  revoked_at   INTEGER,
+  by           TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX token_by_name ON token (name_key) WHERE revoked_at IS NULL;
+
+CREATE TABLE audit (
+  seq         INTEGER PRIMARY KEY,
+  at          INTEGER NOT NULL,
+  by          TEXT NOT NULL,                  -- an account's name, or the command line's user
+  via         TEXT NOT NULL,                  -- page | cli | api
+  ip          TEXT NOT NULL,
+  action      TEXT NOT NULL,
+  object_kind TEXT NOT NULL,                  -- account | token | message | delivery | address | …; '' = none
+  object      TEXT NOT NULL,                  -- its id, name or address
+  text        TEXT NOT NULL,
+  note        TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_by_person ON audit (by, seq);
+CREATE INDEX audit_by_action ON audit (action, seq);
+CREATE INDEX audit_by_object ON audit (object, seq) WHERE object <> '';
+
+CREATE TABLE sign_in_failure (
+  key TEXT NOT NULL,                          -- a hash of account and client, or of the client alone
+  at  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sign_in_failure_by_key ON sign_in_failure (key, at);
+CREATE INDEX sign_in_failure_by_time ON sign_in_failure (at);
+
+-- m0010_search --
+-- What the log is filtered by, each in the order of the log. What is common (queued, delivered) costs nothing here.
+
+CREATE INDEX delivery_by_domain ON delivery (domain, seq);
+CREATE INDEX delivery_by_category ON delivery (category, seq) WHERE category IS NOT NULL;
+CREATE INDEX delivery_sent ON delivery (status, seq) WHERE status = 'sent';
+CREATE INDEX delivery_marked ON delivery (seq) WHERE marks <> '';
