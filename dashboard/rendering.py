@@ -15,7 +15,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from dashboard import labels, static
+from dashboard import blocks, labels, links, static
 from dashboard.tongue import Tongue
 from dashboard.values import said
 from relay.moments import json_time
@@ -34,7 +34,7 @@ def environment() -> jinja2.Environment:
     )
     env.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
     env.filters |= {"when": when, "clock": clock, "ago": ago, "words": words, "said": value}
-    env.globals |= {"static": static.url, "labels": labels}
+    env.globals |= {"static": static.url, "labels": labels, "links": links, "blocks": blocks}
     return env
 
 

@@ -18,7 +18,7 @@ from relay.config import (
     warnings,
 )
 from relay.errors import ConfigError
-from relay.settings import HostPort
+from relay.settings import HostPort, Timeouts
 from relay.toml_lines import line_numbers
 
 RETURNED = '[returned]\ndomain = "bounce.example.com"\n[[listener]]\naddress = "0.0.0.0:25"\nkind = "returned"\n'
@@ -389,3 +389,10 @@ def test_the_effective_configuration_hides_secrets_and_stays_on_its_lines() -> N
     assert 'app.1.password_hash="********"' in lines
     assert not [line for line in lines if "scrypt" in line or "\n" in line or "base_dir" in line]
     assert "delivery.retry=[60s, 300s, 900s, 3600s, 14400s]" in lines
+
+
+def test_no_answer_is_waited_for_shorter_than_the_rfc_asks() -> None:
+    """RFC 5321 4.5.3.2, in minutes."""
+    least = {"greeting": 5, "command": 5, "data": 2, "block": 3, "final": 10}
+    ours = {name: getattr(Timeouts(), name).total_seconds() / 60 for name in least}
+    assert {name: minutes for name, minutes in ours.items() if minutes < least[name]} == {}
