@@ -12,7 +12,11 @@ from playwright.sync_api import Browser
 from tests.acceptance.browser import Scheme, sight
 from tests.acceptance.conftest import FullHouse
 
-PAGES = ["/no-such-page", "/users", "/users/bob", "/me"]
+PAGES = [
+    *("/no-such-page", "/users", "/users/bob", "/me"),
+    *("/queue", "/queue/posti.example", "/domains", "/domains/hotel.example", "/senders", "/settings", "/audit"),
+    *("/senders/hotel?picture=BK-%23%23%23%23%23", "/help", "/help/statuses"),
+]
 
 LOOKS: list[tuple[Scheme, int]] = [("light", 1280), ("dark", 320)]
 
