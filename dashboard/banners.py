@@ -12,6 +12,9 @@ SENTENCES: dict[tuple[str, str], str] = {
     # -- messages
     ("resend", "done"): N_("Queued again. This page shows when it has arrived."),
     ("resend", "already_queued"): N_("It is on its way already: nothing was sent twice."),
+    ("resend", "recent"): N_(
+        "It was sent again a moment ago, so nothing was sent. Tick that you mean it to send one more."
+    ),
     ("try", "done"): N_("It will be tried now."),
     ("hold", "done"): N_("Held: nothing is sent until it is released."),
     ("cancel", "done"): N_("Cancelled: it is not sent any more."),
