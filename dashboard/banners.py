@@ -20,6 +20,8 @@ SENTENCES: dict[tuple[str, str], str] = {
     ("cancel", "done"): N_("Cancelled: it is not sent any more."),
     ("dealt-with", "done"): N_("Marked as dealt with."),
     ("dealt-with", "nothing_open"): N_("There is nothing to do for this address."),
+    ("booking", "done"): N_("The booking is set."),
+    ("booking", "bad_booking"): N_("Type the number of the booking, with at most 100 letters."),
     ("to-do", "done"): N_("It is on the to-do list now."),
     ("to-do", "already"): N_("It is on the to-do list already."),
     # -- customers and blocks

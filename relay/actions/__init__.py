@@ -10,6 +10,7 @@ from relay.actions.answer import Answer
 from relay.actions.asking import Inquiry, verdict_of_booking, why
 from relay.actions.block_lists import ImportTally, import_blocks
 from relay.actions.blocks import block, describe, reset, target, unblock
+from relay.actions.booking import set_booking
 from relay.actions.correct import Correction, LeftOut, catch_up, correct, plan_correction
 from relay.actions.erase import erase_person, erase_some, export_person, look_for_person, untouched
 from relay.actions.escalate import Ourselves, Papers, papers
@@ -103,6 +104,7 @@ __all__ = [
     "reset",
     "resolve_notices",
     "resume",
+    "set_booking",
     "show_incident",
     "show_notice",
     "slow",

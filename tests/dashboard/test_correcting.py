@@ -94,6 +94,7 @@ def test_new_mail_is_redirected_until_a_day(house: House, mail: Delivery) -> Non
     with house.desk.store() as store:
         found = store.read_now(lambda tx: redirects.active_for(tx, OLD, now=datetime.now(UTC)))
     assert found is not None
+    assert found.until_at is not None
     assert (found.new_address, found.until_at.date(), found.by) == (NEW, day, "bob")
 
 
