@@ -121,6 +121,11 @@ def verdict_of(status: Status) -> Verdict:
     return _VERDICTS.get(status, Verdict.NOT_DELIVERED)
 
 
+def badness(status: Status) -> int:
+    """Rank what became of mails: the worst decides."""
+    return _RANK[verdict_of(status)]
+
+
 def standing(status: Status, *, is_returned: bool = False, is_held: bool = False) -> str:
     """Say in a few words where one of many deliveries stands; `is_returned`: accepted first, then sent back."""
     if is_returned:
@@ -145,7 +150,7 @@ def deciding(candidates: Sequence[Candidate]) -> Candidate:
     by_address: dict[str, Candidate] = {}
     for one in sorted(newest.values(), key=lambda one: one.seq):
         by_address[address_key(one.address)] = one
-    return max(by_address.values(), key=lambda one: (_RANK[verdict_of(one.status)], one.seq))
+    return max(by_address.values(), key=lambda one: (badness(one.status), one.seq))
 
 
 def answer(case: Case, *, zone: tzinfo | None = None) -> Why:
