@@ -24,7 +24,7 @@ from relay import actions
 from relay.actions import Answer, Plan, Telling
 from relay.address import address_key, validate
 from relay.errors import Refused
-from relay.model import Delivery
+from relay.model import Delivery, Suppression
 from relay.status import FAILED, OPEN, Status
 from relay.store import spool
 from relay.store.protocols import Tx
@@ -39,7 +39,12 @@ class Target:
 
     key: str  #: current | same | me
     address: str
-    blocked: str = ""  #: why nothing would be sent there; "" = it would
+    block: Suppression | None = None  #: why nothing would be sent there
+
+    @property
+    def blocked(self) -> str:
+        """Say why; "" = it would be sent."""
+        return actions.describe(self.block) if self.block is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +85,7 @@ def _recent(copies: Iterable[Delivery], *, now: datetime) -> Delivery | None:
 
 
 def _target(tx: Tx, desk: Desk, key: str, address: str) -> Target:
-    blocked = actions.block_on(tx, address, now=desk.now)
-    return Target(key=key, address=address, blocked=actions.describe(blocked) if blocked else "")
+    return Target(key=key, address=address, block=actions.block_on(tx, address, now=desk.now))
 
 
 def _is_address(text: str) -> bool:

@@ -178,7 +178,7 @@ def test_an_operator_holds_releases_hurries_and_stops(house: House, mail: Delive
     assert "It will be tried now" in press(house, "olga", mail, "try")
     page = press(house, "olga", mail, "cancel")
     assert "olga stopped this email" in page
-    assert [row["action"] for row in house.audited] == ["hold", "release", "try", "cancel"]
+    assert [row["action"] for row in house.audited] == ["hold-mail", "release", "try-mail", "cancel"]
     assert {row["on"] for row in house.audited} == {mail.id}
     assert house.nudges == 4
     assert "Try now" not in page
@@ -223,7 +223,7 @@ def test_a_blocked_mail_leads_to_the_block(house: House, mail: Delivery) -> None
     house.desk.run("block", "anna@example.com", "--note", "asked us to stop")
     part = house.client("bob").get(f"/m/{mail.id}/live").text
     assert 'class="answer block"' in part
-    assert 'href="/suppressions?q=anna%40example.com">Unblock<' in part
+    assert re.search(r'href="/suppressions/\d+">Unblock<', part)
     assert "Unblock<" not in house.client("vera").get(f"/m/{mail.id}/live").text
 
 
