@@ -10,6 +10,7 @@ from relay.actions.answer import Answer
 from relay.actions.asking import Inquiry, verdict_of_booking, why
 from relay.actions.block_lists import ImportTally, export_blocks, import_blocks, import_list
 from relay.actions.blocks import block, describe, extend, reset, target, unblock
+from relay.actions.booking import set_booking
 from relay.actions.bookings import (
     MOST_AT_ONCE,
     BookingCard,
@@ -179,6 +180,7 @@ __all__ = [
     "resolve_notices",
     "resume",
     "send_test",
+    "set_booking",
     "show_incident",
     "show_notice",
     "slow",

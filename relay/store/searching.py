@@ -12,7 +12,7 @@ After that nothing more can be asked in the same read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -200,6 +200,16 @@ def index_pending(tx: Tx, *, limit: int = 200) -> int:
         tx.many("search.insert", [{"seq": row["seq"], "words": row["words"]} for row in pending])
         tx.run("search.save_indexed_to", {"seq": pending[-1]["seq"]})
     return len(pending)
+
+
+def index_again(tx: Tx, seqs: Sequence[int]) -> None:
+    """Put rows of the log back into the index that were taken out to be changed; those not reached yet come by turn."""
+    if tx.dialect != "postgres":
+        indexed = _indexed_to(tx)
+        seqs = [seq for seq in seqs if seq <= indexed]
+    if seqs:
+        found = tx.compose(*filters.words_of(seqs))
+        tx.many("search.insert", [{"seq": row["seq"], "words": row["words"]} for row in found])
 
 
 def _indexed_to(tx: Tx) -> int:

@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 from playwright.sync_api import Browser
 
+from dashboard.mail_links import FORMS
 from tests.acceptance.browser import Scheme, sight
 from tests.acceptance.conftest import FullHouse
 
@@ -17,6 +18,8 @@ PAGES = [
     *("/queue", "/queue/posti.example", "/domains", "/domains/hotel.example", "/senders", "/settings", "/audit"),
     *("/senders/hotel?picture=BK-%23%23%23%23%23", "/help", "/help/statuses"),
 ]
+PAGES += ["/m/{unknown}", "/m/{deferred}", "/m/{blocked}/resend", "/m/{unknown}/correct", "/m/{delivered}/proof"]
+PAGES += ["/m/{hostile}", *(f"/m/{{hostile}}/content?form={form}" for form in FORMS)]
 
 LOOKS: list[tuple[Scheme, int]] = [("light", 1280), ("dark", 320)]
 
@@ -35,7 +38,7 @@ def test_a_page_is_for_everybody(
         assert page.locator("h1").count() == 1
         assert page.title().endswith(" – Waybill")
         assert page.locator("html").get_attribute("lang") == "en"
-        assert len(seen.requests) <= 5
+        assert len([one for one in seen.requests if "/live?" not in one]) <= 5
 
 
 @pytest.mark.parametrize("path", PAGES)
