@@ -5,12 +5,14 @@ A page that has a delivery at hand and wants its customer takes `customer_url`: 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 
-def customer_url(delivery_id: str) -> str:
-    """The page of whoever a delivery was for; it leads on to the customer's own address."""
-    return f"/customers/of/{quote(delivery_id, safe='')}"
+def customer_url(delivery_id: str, params: Mapping[str, str] | None = None) -> str:
+    """The page of whoever a delivery was for; it leads on to the customer's own address, which is longer."""
+    kept = {name: value for name, value in (params or {}).items() if value}
+    return f"/customers/of/{quote(delivery_id, safe='')}{f'?{urlencode(kept)}' if kept else ''}"
 
 
 def mail_url(delivery_id: str, *, form: str = "", back: str = "") -> str:
@@ -35,4 +37,4 @@ def search_url(text: str) -> str:
 
 
 def _next(back: str) -> str:
-    return f"?{urlencode({'next': back})}" if back else ""
+    return f"?{urlencode({'next': back}, safe='/')}" if back else ""

@@ -30,7 +30,7 @@ async def show(desk: Desk) -> Response:
         box = nothing(number, near, tongue=desk.tongue, ids=ids, is_booking=True)
         return await desk.page("booking_nothing.html", number=number, nothing=box, query=number)
     page = prepare(card, tongue=desk.tongue, ids=ids, now=desk.now)
-    return await desk.page("booking.html", page=page, sender=desk.asked("sender"), **_addresses(desk))
+    return await desk.page("booking.html", page=page, sender=desk.asked("sender"), urls=_addresses(desk))
 
 
 async def live(desk: Desk) -> Response:
@@ -39,7 +39,7 @@ async def live(desk: Desk) -> Response:
     if card is None:
         return await desk.missing()
     page = prepare(card, tongue=desk.tongue, ids=await customer_ids(desk), now=desk.now)
-    return await fragment(desk, "_booking_live.html", page=page, **_addresses(desk))
+    return await fragment(desk, "_booking_live.html", page=page, urls=_addresses(desk))
 
 
 async def preview(desk: Desk) -> Response:
@@ -58,7 +58,13 @@ async def _preview(desk: Desk, card: BookingCard, *, status: int = 200, is_empty
     page = prepare(card, tongue=desk.tongue, ids=await customer_ids(desk), now=desk.now)
     what = {line.mail.seq: line.what for line in page.lines}
     return await desk.page(
-        "booking_resend.html", status=status, page=page, found=found, what=what, is_empty=is_empty, **_addresses(desk)
+        "booking_resend.html",
+        status=status,
+        page=page,
+        found=found,
+        what=what,
+        is_empty=is_empty,
+        urls=_addresses(desk),
     )
 
 

@@ -17,7 +17,7 @@ from dashboard.customer_page import (
     read_history,
     wanted,
 )
-from dashboard.desk import Desk
+from dashboard.desk import Desk, with_params
 from dashboard.fragments import fragment
 from dashboard.guard import at
 from dashboard.labels import GROUP
@@ -56,7 +56,8 @@ async def of(desk: Desk) -> Response:
         return await desk.missing()
     chosen = next((one for one in found.deliveries if one.id == found.delivery_id), found.deliveries[0])
     ids = await customer_ids(desk)
-    return desk.go(f"/customers/{ids.of(address_key(chosen.intended or chosen.address))}")
+    page = f"/customers/{ids.of(address_key(chosen.intended or chosen.address))}"
+    return desk.go(with_params(page, dict(desk.request.query_params)))
 
 
 async def show(desk: Desk) -> Response:
@@ -84,7 +85,6 @@ async def _page(
         groups=GROUP,
         pager=trail.links(here, asked.params, history.older),
         here=here,
-        back=f"{here}?{urlencode(kept)}" if kept else here,
         live=f"{here}/rows?{urlencode(kept | {'before': str(_below(trail, history.top))})}",
         limit=desk.config.suppression.max_errors,
         needs_operator=needs_operator,
@@ -111,8 +111,7 @@ async def live(desk: Desk) -> Response:
     here = _here(desk)
     kept = {name: value for name, value in asked.params.items() if value}
     live_url = f"{here}/rows?{urlencode(kept | {'before': desk.asked('before')})}"
-    back = f"{here}?{urlencode(kept)}" if kept else here
-    return await fragment(desk, "_customer_rows.html", history=history, back=back, live=live_url)
+    return await fragment(desk, "_customer_rows.html", history=history, asked=asked, live=live_url)
 
 
 async def block(desk: Desk) -> Response:

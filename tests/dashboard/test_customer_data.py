@@ -29,8 +29,13 @@ def _lost(house: House, *, app: str = "hotel") -> Delivery:
 def _form(house: House, **more: str) -> dict[str, str]:
     until = f"{house.desk.now + timedelta(days=9):%Y-%m-%d}"
     return {
-        "token": TOKEN, "old": "ana@example.com", "new": "anna@example.com", "resend": "yes", "days": "30",
-        "redirect": "yes", "until": until,
+        "token": TOKEN,
+        "old": "ana@example.com",
+        "new": "anna@example.com",
+        "resend": "yes",
+        "days": "30",
+        "redirect": "yes",
+        "until": until,
         **more,
     }
 
