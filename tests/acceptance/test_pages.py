@@ -14,7 +14,7 @@ from tests.acceptance.conftest import FullHouse
 
 PAGES = [
     *("/no-such-page", "/users", "/users/bob", "/me"),
-    *("/bookings/{booking}", "/bookings/BK-20913", "/bookings/BK-20877/resend"),
+    *("/bookings/{booking}", "/bookings/BK-29013", "/bookings/BK-20877/resend"),
     *("/customers", "/customers?q=sari", "/customers?q=nobody.got.this@posti.example"),
     *("/customers/of/{archived}", "/customers/of/{blocked}", "/customers/of/{hostile}"),
     *("/suppressions", "/suppressions?q=nothing", "/suppressions/1", "/suppressions/add"),

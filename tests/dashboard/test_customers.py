@@ -80,9 +80,9 @@ def test_m001_4_symbols_are_those_of_the_forms_that_are_possible(house: House) -
     _, (both,) = house.desk.accept("anna@example.com", subject="With text")
     _, (one,) = house.desk.accept("anna@example.com", subject="Html alone", content=html)
     page = house.client("vera").get(_page_of(house, one)).text
-    assert f'href="/m/{both.id}/plain?next=' in page
-    assert f'href="/m/{one.id}/formatted?next=' in page
-    assert f'href="/m/{one.id}/plain?next=' not in page
+    assert f'href="/m/{both.id}/content?form=plain&amp;next=' in page
+    assert f'href="/m/{one.id}/content?form=formatted&amp;next=' in page
+    assert f'href="/m/{one.id}/content?form=plain' not in page
 
 
 def test_m001_9_what_is_older_than_a_month_is_in_the_archive(house: House) -> None:
