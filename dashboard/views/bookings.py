@@ -15,8 +15,11 @@ from dashboard.guard import at
 from dashboard.links import booking_url
 from dashboard.naming import customer_ids
 from dashboard.nothing import nothing
+from dashboard.views.legacy import is_signed
 from relay import actions
 from relay.actions import Answer, BookingCard, Plan
+from relay.booking_links import Shows
+from relay.store import log
 from relay.store.protocols import Tx
 
 
@@ -128,6 +131,21 @@ async def package(desk: Desk) -> Response:
     )
 
 
+async def opened(desk: Desk) -> Response:
+    """Show one app's mail for the booking to whoever has a signed link: read-only, no way to anything else."""
+    if not await is_signed(desk, Shows.BOOKING):
+        return await desk.missing()
+    number = _number(desk)
+    card = await _card_of(desk, number, (desk.asked("app"),))
+    ids = await customer_ids(desk)
+    if card is None:
+        first_at = await desk.read(log.first_at)
+        box = nothing(number, actions.Nearest(first_at=first_at), tongue=desk.tongue, ids=ids, is_booking=True)
+        return await desk.page("booking_open.html", number=number, nothing=box, page=None)
+    page = prepare(card, tongue=desk.tongue, ids=ids, now=desk.now)
+    return await desk.page("booking_open.html", number=card.number, nothing=None, page=page)
+
+
 def _number(desk: Desk) -> str:
     return str(desk.request.path_params["ref"]).strip()[:200]
 
@@ -152,15 +170,14 @@ async def _card(desk: Desk) -> BookingCard | None:
     number, sender = _number(desk), desk.asked("sender")
     if sender and not desk.sees(sender):
         return None
-    apps = (sender,) if sender else desk.apps
+    return await _card_of(desk, number, (sender,) if sender else desk.apps)
+
+
+async def _card_of(desk: Desk, number: str, apps: tuple[str, ...] | None) -> BookingCard | None:
+    settings, zone = desk.config.delivery, desk.tongue.zone
     return await desk.read(
         lambda tx: actions.booking_card(
-            tx,
-            number,
-            now=desk.now,
-            give_up_after=desk.config.delivery.give_up_after,
-            apps=apps,
-            zone=desk.tongue.zone,
+            tx, number, now=desk.now, give_up_after=settings.give_up_after, apps=apps, zone=zone
         )
     )
 
@@ -171,4 +188,5 @@ ROUTES: list[Route] = [
     at("/bookings/{ref:path}/resend", preview, need=Role.SUPPORT),
     at("/bookings/{ref:path}/resend", resend, need=Role.SUPPORT, methods=["POST"]),
     at("/bookings/{ref:path}", show),
+    at("/open/bookings/{ref:path}", opened, need=None),
 ]
