@@ -29,6 +29,11 @@ def resend_url(delivery_id: str, *, back: str) -> str:
     return mail_links.form_page(delivery_id, "resend", next=back)
 
 
+def correct_url(delivery_id: str, *, back: str) -> str:
+    """The form that corrects the address of one mail and sends it again."""
+    return mail_links.form_page(delivery_id, "correct", next=back)
+
+
 def booking_url(number: str) -> str:
     """All mail of a booking."""
     return f"/bookings/{quote(number, safe='')}"

@@ -23,11 +23,13 @@ from dashboard.guard import at
 from dashboard.labels import GROUP
 from dashboard.naming import customer_ids
 from dashboard.nothing import nothing
+from dashboard.saying import Saying
 from dashboard.trail import Trail
 from dashboard.views import customer_data
 from relay import actions
 from relay.actions import AddressCard, Answer, CustomerCard
 from relay.address import address_key
+from relay.classify.explain import render
 from relay.store import log
 from relay.store.protocols import Tx
 
@@ -87,6 +89,7 @@ async def _page(
         here=here,
         live=f"{here}/rows?{urlencode(kept | {'before': str(_below(trail, history.top))})}",
         limit=desk.config.suppression.max_errors,
+        said=lambda explanation: render(explanation, tongue=Saying(desk.tongue)),
         needs_operator=needs_operator,
         own_blocks=own_blocks,
         problems=problems or [],
