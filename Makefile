@@ -9,7 +9,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 LOCK := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
 CONFIG := $(wildcard config.toml)
 
-.PHONY: help run test lint format demo cluster-demo bench corpus kill-test lock clean cluster-test simulation
+.PHONY: help run test lint format demo cluster-demo bench corpus kill-test lock clean cluster-test simulation catalogues
 
 help:
 	@echo "make run        start Waybill (with ./config.toml when it exists, otherwise on 127.0.0.1:2525)"
@@ -18,6 +18,7 @@ help:
 	@echo "make test       format check, lint, types and all tests"
 	@echo "make lint       format check, lint and types alone"
 	@echo "make format     put the code into form"
+	@echo "make catalogues gather the texts of the dashboard for translation; says how many have none yet"
 	@echo "make bench      compare with Postfix on this machine (a few minutes)"
 	@echo "make corpus     how well answers and returned mail are understood, measured anew"
 	@echo "make bench-postgres  what the store costs: SQLite, PostgreSQL, two nodes, Postfix (a quarter of an hour)"
@@ -64,6 +65,9 @@ test: lint
 format: $(DEV_STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+catalogues: $(DEV_STAMP)
+	@$(BIN)/python -m dashboard.catalogues
 
 bench: $(DEV_STAMP)
 	$(BIN)/python -m bench $(BENCH)

@@ -12,6 +12,13 @@ SENTENCES: dict[tuple[str, str], str] = {
     # -- messages
     ("resend", "done"): N_("Queued again. This page shows when it has arrived."),
     ("resend", "already_queued"): N_("It is on its way already: nothing was sent twice."),
+    ("try-mail", "done"): N_("It will be tried now."),
+    ("hold-mail", "done"): N_("Held: nothing is sent until it is released."),
+    ("cancel", "done"): N_("Cancelled: it is not sent any more."),
+    ("dealt-with", "done"): N_("Marked as dealt with."),
+    ("dealt-with", "nothing_open"): N_("There is nothing to do for this address."),
+    ("to-do", "done"): N_("It is on the to-do list now."),
+    ("to-do", "already"): N_("It is on the to-do list already."),
     # -- customers and blocks
     # -- notices and incidents
     ("send_test", "done"): N_("The test email is queued. The tick turns green when it has arrived."),
@@ -30,5 +37,21 @@ SENTENCES: dict[tuple[str, str], str] = {
     ("incident_close", "done"): N_("The incident is closed. What waited for it goes out now: {count}."),
     ("incident_resend", "done"): N_("Sent again: {count}."),
     # -- queue
+    ("pause", "done"): N_("Paused. New mail is still taken in and waits."),
+    ("pause", "already_paused"): N_("It was paused already; nothing was changed."),
+    ("resume", "done"): N_("Sending goes on."),
+    ("resume", "not_paused"): N_("It was not paused."),
+    ("slow", "done"): N_("Mail goes more slowly now."),
+    ("end_slow", "done"): N_("Mail goes at the usual pace again."),
+    ("end_slow", "not_slowed"): N_("It was not slowed down."),
+    ("reroute", "done"): N_("Mail goes through the other host now; what waited is tried there at once."),
+    ("end_reroute", "done"): N_("Mail goes the usual way again."),
+    ("end_reroute", "not_rerouted"): N_("It went the usual way already."),
+    ("try", "done"): N_("Emails to be tried now: {count}."),
+    ("hold", "done"): N_("Emails held: {count}."),
+    ("give_up", "done"): N_("Emails given up: {count}."),
+    # -- domains
+    ("check", "done"): N_("Being checked. The result appears here by itself."),
+    ("check", "busy"): N_("Another check is running. Try again when it has ended."),
     # -- people
 }

@@ -37,13 +37,23 @@ HEADERS = {
 }
 
 
-def at(path: str, view: View, *, need: Role | None = Role.VIEWER, methods: Sequence[str] = ("GET",)) -> Route:
-    """Make a route: who may open it, and with which methods; None = everybody, signed in or not."""
+def at(
+    path: str,
+    view: View,
+    *,
+    need: Role | None = Role.VIEWER,
+    methods: Sequence[str] = ("GET",),
+    body: int | None = None,
+) -> Route:
+    """Make a route: who may open it, and with which methods; None = everybody, signed in or not.
+
+    `body` is the most bytes it takes, where that is more than a form has.
+    """
 
     async def guarded(request: Request) -> Response:
         return await _guard(request, view, need)
 
-    route = Route(path, guarded, methods=list(methods))
+    route = Route(path, guarded, methods=list(methods), max_body_size=body)
     route.need = need  # type: ignore[attr-defined]
     return route
 

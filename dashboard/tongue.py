@@ -20,6 +20,7 @@ from babel.dates import format_date, format_skeleton, format_time, format_timede
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 
 #: Code -> its own name, in the order of the language menu. en is the source.
 LANGUAGES = {"en": "English", "fi": "Suomi", "fr": "Français", "nl": "Nederlands", "de": "Deutsch"}
@@ -96,6 +97,13 @@ class Tongue:
             day = format_date(local, "medium", locale=self.locale)
         return f"{day} {format_time(local, 'HH:mm', locale=self.locale)}"
 
+    def soon(self, when: datetime, now: datetime) -> str:
+        """Write a time that is near: "16:02" today, else with its date."""
+        local = self.local(when)
+        if local.date() == self.local(now).date():
+            return format_time(local, "HH:mm", locale=self.locale)
+        return self.moment(when, now=now)
+
     def day(self, when: datetime) -> str:
         """Write the date: "21 November 2026"."""
         return format_date(self.local(when), "long", locale=self.locale)
@@ -107,6 +115,10 @@ class Tongue:
     def span(self, value: timedelta) -> str:
         """Say how long, in one unit: "3 hours"."""
         return format_timedelta(value, threshold=1.2, locale=self.locale)
+
+    def spell(self, count: float, unit: str) -> str:
+        """Write so many of a unit of time as they are: "90 seconds"."""
+        return format_unit(count, f"duration-{unit}", locale=self.locale)
 
     def ago(self, when: datetime, now: datetime) -> str:
         """Say how long ago, or in how long: "20 seconds ago"."""

@@ -40,6 +40,10 @@ class StoreBusy(StoreError):
     """Another process kept the store locked for too long."""
 
 
+class StoreSlow(StoreError):
+    """A read reached the time limit it was given; what it had until then is its own to use."""
+
+
 class StoreFull(StoreError):
     """There is no space left for the store."""
 

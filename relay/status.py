@@ -37,6 +37,34 @@ PENDING = frozenset({Status.QUEUED, Status.DEFERRED})
 #: Statuses that mean the mail did not arrive.
 FAILED = frozenset({Status.SOFT_BOUNCED, Status.HARD_BOUNCED, Status.INVALID, Status.REJECTED})
 
+
+class Group(StrEnum):
+    """What support staff count: one word for what all deliveries in it have in common."""
+
+    PENDING = "pending"  #: no final answer yet
+    DELIVERED = "delivered"  #: the only green
+    NOT_DELIVERED = "not_delivered"
+    CANCELLED = "cancelled"
+    BLOCKED = "blocked"  #: not sent, or arrived and reported as spam: nothing more goes there
+
+
+#: Which statuses each group holds. A delivery marked as spam is in BLOCKED whatever its status; see group_of.
+GROUPS: dict[Group, frozenset[Status]] = {
+    Group.PENDING: OPEN | {Status.SENT},
+    Group.DELIVERED: frozenset({Status.DELIVERED}),
+    Group.NOT_DELIVERED: FAILED,
+    Group.CANCELLED: frozenset({Status.CANCELLED}),
+    Group.BLOCKED: frozenset({Status.SUPPRESSED}),
+}
+
+_GROUP_OF = {status: group for group, statuses in GROUPS.items() for status in statuses}
+
+
+def group_of(status: Status, *, is_spam: bool = False) -> Group:
+    """Tell in which group a delivery is counted; `is_spam`: its recipient reported it."""
+    return Group.BLOCKED if is_spam else _GROUP_OF[status]
+
+
 #: (from, to) -> why that step exists.
 TRANSITIONS: dict[tuple[Status, Status], str] = {
     (Status.QUEUED, Status.DELIVERED): "2xx after the content",

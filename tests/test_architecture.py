@@ -64,6 +64,9 @@ PURE = {
     ),
     *(f"relay.doctor.{name}" for name in ("sender_dkim", "sender_spf", "spf", "spf_record")),
     "relay.store.text",
+    "relay.store.log_query",
+    "dashboard.box",
+    "dashboard.days",
     *(name for name in MODULES if name == "relay.classify" or name.startswith("relay.classify.")),
     *(name for name in MODULES if name == "relay.block_lists" or name.startswith("relay.block_lists.")),
 }
@@ -92,7 +95,8 @@ IO_MODULES = {
 #: What pages may know of the relay; settings and errors are the other halves of config and actions.
 DASHBOARD_MAY = {
     *("relay.actions", "relay.model", "relay.status", "relay.address", "relay.headers", "relay.classify.explain"),
-    *("relay.config", "relay.doctor", "relay.settings", "relay.errors", "relay.moments"),
+    "relay.classify.entries",
+    *("relay.config", "relay.doctor", "relay.settings", "relay.errors", "relay.moments", "relay.picture_trial"),
     *("relay.accounts", "relay.actions.accounts", "relay.totp", "relay.booking_links"),
 }
 

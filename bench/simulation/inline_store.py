@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,7 +42,7 @@ class InlineStore:
         await asyncio.sleep(self._commit_seconds)
         return value
 
-    async def read(self, unit: Callable[[Tx], T], /) -> T:
+    async def read(self, unit: Callable[[Tx], T], /, *, limit: timedelta | None = None) -> T:
         value = self.read_now(unit)
         await asyncio.sleep(0)
         return value
@@ -59,7 +60,7 @@ class InlineStore:
         self._has_committed = True
         return value
 
-    def read_now(self, unit: Callable[[Tx], T], /) -> T:
+    def read_now(self, unit: Callable[[Tx], T], /, *, limit: timedelta | None = None) -> T:
         return unit(self._reader.tx)  # nothing else runs meanwhile, so it needs no snapshot of its own
 
     def changed(self) -> bool:

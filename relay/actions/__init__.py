@@ -8,9 +8,30 @@ whose `is_done` is false, not an exception; its sentence is for people, its key 
 from relay.actions.addresses import AddressCard, LastError, address_card
 from relay.actions.answer import Answer
 from relay.actions.asking import Inquiry, verdict_of_booking, why
-from relay.actions.block_lists import ImportTally, import_blocks
-from relay.actions.blocks import block, describe, reset, target, unblock
+from relay.actions.block_lists import ImportTally, export_blocks, import_blocks, import_list
+from relay.actions.blocks import block, describe, extend, reset, target, unblock
+from relay.actions.bookings import (
+    MOST_AT_ONCE,
+    BookingCard,
+    Involved,
+    Resending,
+    Skipped,
+    booking_card,
+    plan_booking_resend,
+)
 from relay.actions.correct import Correction, LeftOut, catch_up, correct, plan_correction
+from relay.actions.customers import (
+    Correspondence,
+    CustomerCard,
+    Match,
+    correspondence,
+    customer_card,
+    customer_ids,
+    find_customers,
+    forms_in_list,
+    has_mail_of,
+    make_customer_ids,
+)
 from relay.actions.erase import erase_person, erase_some, export_person, look_for_person, untouched
 from relay.actions.escalate import Ourselves, Papers, papers
 from relay.actions.fixing import Fix, fix_address, foresee_fix
@@ -23,12 +44,16 @@ from relay.actions.incidents import (
     resend_part,
     show_incident,
 )
+from relay.actions.mails import Mail, mails
+from relay.actions.nearest import Nearest, nearest
 from relay.actions.notices import (
     Card,
     Wanted,
+    add_notice,
     assign_notices,
     choose_notices,
     clear_notices,
+    is_for_desk,
     is_wrong_address,
     just_closed,
     list_notices,
@@ -46,35 +71,51 @@ from relay.actions.reports import close_report
 from relay.actions.resend import Plan, plan_resend, possible_forms, resend
 from relay.actions.sending import make_test, send_test
 from relay.actions.steering import end_reroute, end_slow, reroute, slow
+from relay.actions.telling import Telling, tell
 from relay.actions.undo import Undoing, Undone, plan_undo, undo
+from relay.customer_ids import CustomerIds
 from relay.why import Verdict
 
 __all__ = [
+    "MOST_AT_ONCE",
     "AddressCard",
     "Answer",
+    "BookingCard",
     "Card",
     "Change",
     "Correction",
+    "Correspondence",
+    "CustomerCard",
+    "CustomerIds",
     "Fix",
     "ImportTally",
     "IncidentReport",
     "Inquiry",
+    "Involved",
     "LastError",
     "LeftOut",
+    "Mail",
+    "Match",
+    "Nearest",
     "Ourselves",
     "Papers",
     "Place",
     "Plan",
     "Readings",
     "Reclassified",
+    "Resending",
+    "Skipped",
+    "Telling",
     "Undoing",
     "Undone",
     "Verdict",
     "Wanted",
+    "add_notice",
     "address_card",
     "assign_notices",
     "block",
     "block_on",
+    "booking_card",
     "cancel",
     "cancel_many",
     "catch_up",
@@ -85,29 +126,43 @@ __all__ = [
     "close_report",
     "concerns",
     "correct",
+    "correspondence",
+    "customer_card",
+    "customer_ids",
     "describe",
     "end_redirect",
     "end_reroute",
     "end_slow",
     "erase_person",
     "erase_some",
+    "export_blocks",
     "export_person",
+    "extend",
+    "find_customers",
     "fix_address",
     "flush",
     "foresee",
     "foresee_fix",
+    "forms_in_list",
+    "has_mail_of",
     "hold",
     "import_blocks",
+    "import_list",
+    "is_for_desk",
     "is_wrong_address",
     "just_closed",
     "list_incidents",
     "list_notices",
     "look_for_person",
+    "mails",
+    "make_customer_ids",
     "make_test",
+    "nearest",
     "note_notices",
     "once",
     "papers",
     "pause",
+    "plan_booking_resend",
     "plan_correction",
     "plan_resend",
     "plan_undo",
@@ -128,6 +183,7 @@ __all__ = [
     "show_notice",
     "slow",
     "target",
+    "tell",
     "unblock",
     "undo",
     "undo_closing",

@@ -36,6 +36,7 @@ class LastError:
     message_id: MessageId | None
     subject: str
     booking: str | None
+    app: str | None = None  #: that handed that mail in, as far as it is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,4 +127,5 @@ def _last_error(tx: Tx, known: AddressRecord) -> LastError | None:
         message_id=found.message.id if found else None,
         subject=found.message.subject if found else "",
         booking=found.message.booking if found else None,
+        app=found.message.app if found else None,
     )

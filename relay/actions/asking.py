@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 
+from relay.actions.nearest import nearest, refused_for
 from relay.address import address_key
-from relay.model import Delivery, DeliveryId, Refusal, Suppression
+from relay.model import Delivery, DeliveryId, Suppression
 from relay.status import OPEN, Status
-from relay.store import addresses, log, notices, pauses, refusals, suppressions
+from relay.store import addresses, log, notices, pauses, suppressions
 from relay.store.protocols import Row, Tx
 from relay.why import Candidate, Case, Verdict, Why, answer, deciding, no_record, verdict_of
 
 _ID_LENGTH = 26
 _ROWS = 200  #: more than anyone reads, few enough to be quick
-_REFUSALS = 5
 _SHORTEST_NUMBER = 4
 
 
@@ -36,11 +36,18 @@ def why(tx: Tx, question: str, *, now: datetime, give_up_after: timedelta, zone:
     rows = _rows_for(tx, question.strip())
     if not rows:
         return Inquiry(why=_no_record(tx, question.strip(), zone=zone), rows=())
+    return Inquiry(why=spoken(tx, rows, now=now, give_up_after=give_up_after, zone=zone), rows=tuple(rows))
+
+
+def spoken(
+    tx: Tx, rows: Sequence[log.LogRow], *, now: datetime, give_up_after: timedelta, zone: tzinfo | None = None
+) -> Why:
+    """Say what became of these deliveries; the worst decides."""
     current = {to: addresses.corrected_to(tx, to) or to for to in {row.to for row in rows}}
     chosen = deciding([_candidate(row, current[row.to]) for row in rows])
     case = case_of(tx, chosen.id, now=now, give_up_after=give_up_after)
     assert case is not None  # the row was read in the same snapshot
-    return Inquiry(why=answer(case, zone=zone), rows=tuple(rows))
+    return answer(case, zone=zone)
 
 
 def verdict_of_booking(tx: Tx, booking: str, *, apps: Sequence[str]) -> Verdict:
@@ -58,6 +65,11 @@ def case_of(tx: Tx, delivery_id: DeliveryId, *, now: datetime, give_up_after: ti
     delivery = next((one for one in found.deliveries if one.id == found.delivery_id), None) if found else None
     if found is None or delivery is None:
         return None
+    return case_in(tx, found, delivery, now=now, give_up_after=give_up_after)
+
+
+def case_in(tx: Tx, found: log.Found, delivery: Delivery, *, now: datetime, give_up_after: timedelta) -> Case:
+    """Gather what is known about one delivery of a message that was read in the same snapshot."""
     blocked, lifted_at = _block_of(tx, delivery, app=found.message.app, now=now)
     known = addresses.get(tx, address_key(delivery.address))
     return Case(
@@ -69,7 +81,7 @@ def case_of(tx: Tx, delivery_id: DeliveryId, *, now: datetime, give_up_after: ti
         lifted_at=lifted_at,
         give_up_after=give_up_after,
         error_count=known.error_count if known and blocked else 0,
-        refusals=tuple(_refused(tx, delivery.address, since=found.message.accepted_at)),
+        refusals=tuple(refused_for(tx, delivery.address, since=found.message.accepted_at)),
         resends=_later_copies(found.deliveries, delivery),
         corrected=addresses.corrected_to(tx, delivery.address),
         suggestion=next((row["suggestion"] for row in _notices(tx, delivery) if row["suggestion"]), None),
@@ -143,6 +155,11 @@ def _rows_for(tx: Tx, question: str) -> list[log.LogRow]:
     )
 
 
+def rows_of_booking(tx: Tx, booking: str) -> list[log.LogRow]:
+    """Find the mail of a booking, newest first; of one that no mail is tied to, what names it in the subject."""
+    return log.search(tx, log.Query(booking=booking, limit=_ROWS)) or _rows_named(tx, booking)
+
+
 def _rows_named(tx: Tx, question: str) -> list[log.LogRow]:
     """Find mail whose subject names a number, whole: an app without a booking pattern was handed to us all the same."""
     if not any(letter.isdigit() for letter in question) or len(question) < _SHORTEST_NUMBER:
@@ -166,19 +183,6 @@ def _rows_of_address(tx: Tx, address: str) -> list[log.LogRow]:
     return [row for row in rows if key == address_key(row.intended or "")]
 
 
-def _refused(tx: Tx, address: str, *, since: datetime | None = None) -> list[Refusal]:
-    """Find what intake refused for exactly this address; a refusal may name several."""
-    key = address_key(address)
-    found = [row.refusal for row in refusals.search(tx, to=address, since=since, limit=_ROWS)]
-    return [one for one in found if key in map(address_key, (one.rcpt_to or "").split(", "))][:_REFUSALS]
-
-
 def _no_record(tx: Tx, question: str, *, zone: tzinfo | None) -> Why:
-    if "@" in question:
-        similar = addresses.similar(tx, address_key(question))
-        refused = _refused(tx, question)
-    else:
-        near = log.search(tx, log.Query(words=(question,), limit=_ROWS)) if question else []
-        similar = list(dict.fromkeys(row.booking or row.to for row in near))[:5]
-        refused = [row.refusal for row in refusals.search(tx, words=(question,), limit=_REFUSALS)] if question else []
-    return no_record(question, refusals=refused, similar=similar, first_at=log.first_at(tx), zone=zone)
+    near = nearest(tx, question)
+    return no_record(question, refusals=near.refusals, similar=near.similar, first_at=near.first_at, zone=zone)

@@ -1,4 +1,4 @@
-"""Import a list of blocks: many lines, bounded memory, some thousand blocks in one transaction.
+"""Import a list of blocks: many lines, bounded memory, some thousand blocks in one transaction. And write our own.
 
 What is blocked already stays as it is, so that an import that was cut short is simply run again. A dry run looks
 everything up and writes nothing.
@@ -6,11 +6,12 @@ everything up and writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from relay.block_lists import Bad, Found, LeftOut, Result
+from relay.actions.answer import Answer, no
+from relay.block_lists import Bad, Found, LeftOut, Result, UnknownFormat, csv_lines, read
 from relay.model import Event, Suppression
 from relay.store import events, suppressions
 from relay.store.protocols import Store
@@ -91,6 +92,22 @@ def import_blocks(
         text = f"Imported {tally.added} blocks from {tally.name}"
         store.write_now(lambda tx: events.add(tx, Event(at=now(), kind="import", text=text, by=tally.by)))
     return tally
+
+
+def import_list(
+    store: Store, content: bytes, tally: ImportTally, *, now: Callable[[], datetime], app: str | None = None
+) -> ImportTally | Answer:
+    """Read a whole list that is in memory and block what it names; an Answer says that nobody knows its columns."""
+    try:
+        _, results = read([content], now=now(), by=tally.by, name=tally.name, app=app)
+    except UnknownFormat as error:
+        return no("unknown_format", f"{error}.")
+    return import_blocks(store, results, tally, now=now)
+
+
+def export_blocks(found: Iterable[Suppression]) -> Iterator[str]:
+    """Write blocks as a table for spreadsheets, cells defused, line by line; import reads it back."""
+    return csv_lines(found)
 
 
 def _flush(store: Store, waiting: list[Suppression], tally: ImportTally, *, seen: set[int], now: datetime) -> None:

@@ -105,6 +105,23 @@ def unblock(tx: Tx, text: str, *, by: str, now: datetime, note: str = "", app: s
     return Answer(key="done", sentence=sentence, count=len(lifted))
 
 
+def extend(tx: Tx, suppression_id: int, *, until: datetime | None, by: str, now: datetime, note: str = "") -> Answer:
+    """Let a block end at another time, or hold until it is lifted."""
+    if until is not None and until <= now:
+        return no("past", "That time is over; to end the block now, unblock.")
+    found = suppressions.listed(tx, suppression_id)
+    has_ended = found is not None and found.suppression.until_at is not None and found.suppression.until_at <= now
+    changed = None if found is None or has_ended else suppressions.extend(tx, suppression_id, until=until)
+    if changed is None:
+        return no("not_blocked", "That block has ended already.")
+    where = shown(changed.scope, changed.value)
+    how = f"Block now holds{_until(until) or ' until it is lifted'}{f': {note}' if note else ''}"
+    events.add(tx, Event(at=now, kind="block", text=how, address=changed.value, by=by))
+    return Answer(
+        key="done", sentence=f"{where} stays blocked{_until(until) or ' until somebody unblocks it'}.", count=1
+    )
+
+
 def reset(tx: Tx, address: str, *, by: str, now: datetime, note: str = "") -> Answer:
     """Set an address's error counter to zero and lift its automatic blocks.
 

@@ -5,29 +5,41 @@ whether we still try, gave up after temporary answers, or got a final answer cho
 exactly one entry for every combination. A rule may name a nearer entry for its replies (`virus`, `bad-address`).
 
 explain() gives a message id and parameters; catalogue.toml holds the English words, the dashboard the other languages.
-render() puts parameters into whole sentences and leaves out a sentence whose value is not known; it never joins pieces.
-Pure: no I/O, no clock, no store.
+render() says them in a tongue (classify/sentences.py), in English without one. Pure: no I/O, no clock, no store.
 """
 
 from __future__ import annotations
 
 import re
-import string
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
-from importlib.resources import files
-from typing import Any
 
 from relay import deadline
 from relay.classify.rules import load_rules
+from relay.classify.sentences import ENGLISH, Size, Tongue, Value, every_msgid, filled, said, table
 from relay.model import Blame, Category, Delivery, Message, Outcome, Reply, ReplyClass, Suppression
 from relay.status import FAILED, OPEN, Status
 
-Value = str | int | datetime | timedelta
+__all__ = [
+    "Course",
+    "Explanation",
+    "Size",
+    "Tongue",
+    "Value",
+    "Words",
+    "course_of",
+    "entry_for",
+    "every_msgid",
+    "explain",
+    "explain_delivery",
+    "explain_no_record",
+    "explain_refusal",
+    "reason_of",
+    "render",
+    "render_for_customer",
+    "with_params",
+]
 
 
 class Course(StrEnum):
@@ -259,35 +271,29 @@ def course_of(delivery: Delivery) -> Course:
     return Course.FINAL if delivery.code is not None and delivery.code >= 500 else Course.GAVE_UP
 
 
-def render(explanation: Explanation) -> Words:
-    """Say it in English."""
-    entries, reasons, missing = _catalogue()
-    entry = entries[explanation.entry]
+def render(explanation: Explanation, *, tongue: Tongue = ENGLISH) -> Words:
+    """Say it, in English or in another tongue."""
+    catalogue = table("catalogue.toml")
+    entry = catalogue["entry"][explanation.entry]
     if explanation.is_pending and "pending" in entry:
         entry = {**entry, **entry["pending"]}
-    params = {key: _shown(value) for key, value in explanation.params.items() if value not in ("", None)}
-    for key in ("reason", "last_reason"):
-        if key in params:
-            params[key] = reasons.get(params[key], params[key])
-    if "n" in params:
-        params["tries"] = "once" if params["n"] == "1" else f"{params['n']} times"
-    params = {**missing, **params}
-    beside = [_read("catalogue.toml")["also"][key] for key in explanation.also]
+    params = _in_words(explanation.params, tongue)
+    beside = [catalogue["also"][key] for key in explanation.also]
     happened = [*entry["happened"], *(one["happened"] for one in beside if "happened" in one)]
     instead = [one["instead"] for one in beside if "instead" in one]
     more = [one["next_step"] for one in beside if "next_step" in one]
     who = next((one["who"] for one in beside if "who" in one), entry["who"])
     return Words(
-        title=entry["title"].format_map(params),
-        happened=_said(happened, params),
-        next_step=_said(instead or [*entry["next_step"], *more], params),
+        title=filled(entry["title"], params, tongue),
+        happened=said(happened, params, tongue),
+        next_step=said(instead or [*entry["next_step"], *more], params, tongue),
         who=explanation.who or who,
     )
 
 
-def render_for_customer(explanation: Explanation) -> str:
-    """Say it in English to the customer; nothing internal is in it."""
-    texts, missing = _read("customer.toml"), _catalogue()[2]
+def render_for_customer(explanation: Explanation, *, tongue: Tongue = ENGLISH) -> str:
+    """Say it to the customer; nothing internal is in it."""
+    texts = table("customer.toml")
     key, pending = explanation.entry, texts["pending"]
     sentences = texts["text"][key]
     beside = next((key for key in explanation.also if key in texts["also"]), None)
@@ -295,62 +301,29 @@ def render_for_customer(explanation: Explanation) -> str:
         sentences = texts["also"][beside]
     elif explanation.is_pending:
         sentences = pending["special"].get(key) or (pending["text"] if key in pending["entries"] else sentences)
-    params = {name: _shown(value) for name, value in explanation.params.items() if value not in ("", None)}
-    return _said(sentences, {**missing, **params})
+    return said(sentences, _in_words(explanation.params, tongue), tongue)
+
+
+def reason_of(category: Category) -> str:
+    """Give the few words for a category; a msgid."""
+    words: str = table("catalogue.toml")["reason"][category.value]
+    return words
+
+
+def _in_words(values: Mapping[str, Value], tongue: Tongue) -> dict[str, str]:
+    """Write the values that are known as the tongue does."""
+    reasons = table("catalogue.toml")["reason"]
+    params = {key: tongue.shown(value) for key, value in values.items() if value not in ("", None)}
+    for key in ("reason", "last_reason"):
+        if values.get(key) in reasons:
+            params[key] = tongue.text(reasons[values[key]])
+    n = values.get("n")
+    return params | ({"tries": tongue.times(n)} if isinstance(n, int) else {})
 
 
 def with_params(explanation: Explanation, params: Mapping[str, Value]) -> Explanation:
     """Add values that became known later."""
     return replace(explanation, params={**explanation.params, **params})
-
-
-@cache
-def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads(files("relay.classify").joinpath(name).read_text(encoding="utf-8"))
-
-
-@cache
-def _catalogue() -> tuple[dict[str, dict[str, Any]], dict[str, str], dict[str, str]]:
-    data = _read("catalogue.toml")
-    return data["entry"], data["reason"], data["missing"]
-
-
-def _said(sentences: list[str | list[str]], params: dict[str, str]) -> str:
-    """Keep the sentences whose values are known; of alternatives the first."""
-    kept = []
-    for sentence in sentences:
-        choices = [sentence] if isinstance(sentence, str) else sentence
-        choice = next((choice for choice in choices if _names(choice) <= params.keys()), None)
-        if choice is not None:
-            kept.append(_filled(choice, params))
-    return " ".join(kept)
-
-
-def _filled(sentence: str, params: dict[str, str]) -> str:
-    """Put the values in; a sentence that begins with the stand-in for a value begins with a capital."""
-    text = sentence.format_map(params)
-    return text[:1].upper() + text[1:] if text.startswith(tuple(_catalogue()[2].values())) else text
-
-
-def _names(sentence: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
-
-
-def _shown(value: Value) -> str:
-    if isinstance(value, datetime):
-        return value.strftime("%-d %b %Y %H:%M UTC" if value.utcoffset() == timedelta(0) else "%-d %b %Y %H:%M %Z")
-    if isinstance(value, timedelta):
-        return _span(value)
-    return str(value)
-
-
-def _span(value: timedelta) -> str:
-    """Say how long, in the largest unit of which there are at least two."""
-    seconds = round(value.total_seconds())
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{round(seconds / size)} {unit}"
-    return f"{seconds} second{'' if seconds == 1 else 's'}"
 
 
 def _values(delivery: Delivery, message: Message | None) -> dict[str, Value]:
@@ -373,7 +346,7 @@ def _values(delivery: Delivery, message: Message | None) -> dict[str, Value]:
     if message is not None:
         found |= {"app": message.app, "subject": message.subject, "phone": message.phone}
         found |= {"from_domain": message.header_from.rpartition("@")[2], "sender": message.header_from}
-        found |= {"size": f"{message.size / 1024**2:.1f} MB"} if message.size else {}
+        found |= {"size": Size(message.size)} if message.size else {}
         found |= {"event" if deadline.is_at_event(message) else "deadline": message.expires_at}
     return {key: value for key, value in found.items() if value is not None}
 

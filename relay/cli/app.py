@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from relay.cli.context import configured, opened
 from relay.cli.output import print_columns, print_json, safe
+from relay.cli.passwords import ask_password
 from relay.cli.times import Span, utc_now
 from relay.settings import App
 
@@ -60,13 +60,7 @@ def password() -> int:
     """Ask for a password (or read one line from stdin) and print its hash for `password_hash`."""
     from relay.passwords import hash_password
 
-    if sys.stdin.isatty():
-        secret = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    else:
-        secret = sys.stdin.readline().rstrip("\r\n")
-    if not secret:
-        raise click.UsageError("the password is empty")
-    click.echo(hash_password(secret))
+    click.echo(hash_password(ask_password()))
     return 0
 
 

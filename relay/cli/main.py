@@ -55,6 +55,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "migrate": ("relay.cli.maintenance", "migrate", "Bring the store to the form this version needs."),
     "nodes": ("relay.cli.nodes", "nodes", "Show which machines work on the store."),
     "dkim": ("relay.cli.dkim", "dkim", "Make and list the keys that sign our mail."),
+    "user": ("relay.cli.user", "user", "Who may sign in to the pages: add, change, disable."),
+    "token": ("relay.cli.token", "token", "Tokens for programs: add, list, revoke."),
+    "audit": ("relay.cli.audit", "audit", "Show who did what in the pages and with accounts."),
     "app": ("relay.cli.app", "app", "List the apps that may send, or make a password hash."),
 }
 

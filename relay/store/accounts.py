@@ -19,6 +19,12 @@ def get(tx: Tx, account_id: str) -> Account | None:
     return _account(row) if row is not None else None
 
 
+def take(tx: Tx, account_id: str) -> Account | None:
+    """One account, which nobody on any node changes before this unit of work has ended."""
+    row = tx.one("accounts.take", {"id": account_id})
+    return _account(row) if row is not None else None
+
+
 def named(tx: Tx, name: str) -> Account | None:
     """The account of that name, in any case of letters."""
     key = name_key(name)
@@ -39,7 +45,7 @@ def is_any(tx: Tx) -> bool:
 
 
 def has_other_admin(tx: Tx, account_id: str) -> bool:
-    """Tell whether somebody else could still make accounts."""
+    """Tell whether somebody else can make accounts, also once this unit of work has ended."""
     return tx.one("accounts.other_admin", {"id": account_id}) is not None
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +23,7 @@ class BlockQuery:
     source: str | None = None
     since: datetime | None = None  #: blocked from this time on
     app: str | None = None  #: what holds for this app alone
+    apps: tuple[str, ...] | None = None  #: the scope of whoever asks: what concerns these apps' mail; None: all
     with_lifted: bool = False  #: also what was lifted or has ended
     before: int | None = None  #: id of the last one of the page before
     limit: int = 50
@@ -39,6 +41,8 @@ def suppression_search(query: BlockQuery, *, now: datetime) -> tuple[str, dict[s
         where.add("since_at >= :since", since=query.since)
     if query.app:
         where.add("app = :app", app=query.app)
+    if query.apps is not None:
+        _add_scope(where, query.apps)
     if words:
         where.add(
             contains("(value || ' ' || reason || ' ' || note || ' ' || by)", "words", words),
@@ -49,6 +53,36 @@ def suppression_search(query: BlockQuery, *, now: datetime) -> tuple[str, dict[s
     if before is not None:
         where.add("id < :before", before=before)
     return f"SELECT * FROM suppression {where.text()} ORDER BY id DESC LIMIT :limit", where.params
+
+
+def _add_scope(where: Where, apps: tuple[str, ...]) -> None:
+    """What holds for these apps: their own blocks, those of whole domains, and of addresses that they write to."""
+    names = {f"scope{number}": app for number, app in enumerate(apps)}
+    listed = ", ".join(f":{name}" for name in names) or "NULL"
+    where.add(
+        f"(app IN ({listed}) OR (app IS NULL AND (scope = 'domain' OR EXISTS (SELECT 1 FROM delivery d "
+        f"JOIN message m ON m.id = d.message_id WHERE d.address_key = suppression.value AND m.app IN ({listed})))))",
+        **names,
+    )
+
+
+#: More than this is not counted.
+MOST_HELD = 1000
+
+
+def held_back(ids: Sequence[int]) -> tuple[str, dict[str, Value]]:
+    """Count what blocks kept back since they were set, up to MOST_HELD each."""
+    listed = ", ".join(str(int(each)) for each in ids)
+    parts = []
+    for scope, column in (("address", "address_key"), ("domain", "domain")):
+        # Only blocked mail ends as suppressed; said twice so that the partial index of rare statuses is used.
+        parts.append(
+            f"SELECT s.id, (SELECT COUNT(*) FROM (SELECT 1 FROM delivery d WHERE d.{column} = s.value "
+            "AND d.status = 'suppressed' AND d.status NOT IN ('queued', 'delivered', 'sent') "
+            f"AND d.ended_at >= s.since_at LIMIT {MOST_HELD}) AS kept) AS held "
+            f"FROM suppression s WHERE s.id IN ({listed}) AND s.scope = '{scope}'"
+        )
+    return " UNION ALL ".join(parts), {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

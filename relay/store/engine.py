@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future as ThreadFuture
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from relay.errors import StoreError
@@ -45,15 +47,15 @@ class EngineStore:
         self._writer.submit(Ticket(unit, None, future))
         return future.result()
 
-    async def read(self, unit: Callable[[Tx], T], /) -> T:
+    async def read(self, unit: Callable[[Tx], T], /, *, limit: timedelta | None = None) -> T:
         if self._is_closed:
             raise StoreError("the store is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self.read_now, unit)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(self.read_now, unit, limit=limit))
 
-    def read_now(self, unit: Callable[[Tx], T], /) -> T:
+    def read_now(self, unit: Callable[[Tx], T], /, *, limit: timedelta | None = None) -> T:
         try:
             reader = self._reader()
-            reader.begin()
+            reader.begin(limit=limit)
             try:
                 return unit(reader.tx)
             finally:

@@ -22,6 +22,7 @@ STEPS = (
     "m0007_dsn",
     "m0008_deadlines",
     "m0009_accounts",
+    "m0010_search",
 )
 
 

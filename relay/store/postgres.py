@@ -18,6 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import timedelta
 from itertools import count
 
 import psycopg
@@ -118,6 +119,9 @@ class PostgresWriter:
         self.tx.waiting = [_control("SELECT 1")]
         self.tx.flush()
 
+    def make_room(self) -> None:
+        """The server minds its own disk."""
+
     def close(self) -> None:
         with suppress(psycopg.Error):
             self._connection.close()
@@ -143,9 +147,9 @@ class PostgresReader:
     def _use(self, connection: Connection) -> None:
         self._connection = connection
         self._is_listening = False
-        self.tx = PostgresTx(connection, self._statements)
+        self.tx = PostgresTx(connection, self._statements, clock=self._clock)
 
-    def begin(self) -> None:
+    def begin(self, *, limit: timedelta | None = None) -> None:
         command = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
         try:
             self._connection.execute(command)
@@ -157,8 +161,10 @@ class PostgresReader:
                 self._connection.execute(command)
             except psycopg.Error as again:
                 raise translate(again) from again
+        self.tx.until = None if limit is None else self._clock() + limit.total_seconds()
 
     def end(self) -> None:
+        self.tx.until = None
         with suppress(psycopg.Error):
             if self._connection.info.transaction_status is not TransactionStatus.IDLE:
                 self._connection.execute("ROLLBACK")

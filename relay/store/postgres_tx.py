@@ -8,11 +8,13 @@ connection that reads has no unit that would empty it, and keeps nothing waiting
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 
 import psycopg
+from psycopg.errors import QueryCanceled
 
-from relay.errors import StoreError
+from relay.errors import StoreError, StoreSlow
 from relay.store.postgres_connection import Connection, translate
 from relay.store.postgres_wire import Answer, Call, Wire
 from relay.store.protocols import Row, Value
@@ -25,16 +27,27 @@ _NEWS = frozenset(
     }
 )
 
+_TOO_LONG = "the read took longer than it was given"
+
 
 class PostgresTx:
     """A Tx on one connection; the engine begins and ends the transaction around it."""
 
-    __slots__ = ("_is_writing", "_statements", "_wire", "has_news", "waiting")
+    __slots__ = ("_clock", "_is_writing", "_statements", "_wire", "has_news", "until", "waiting")
 
-    def __init__(self, connection: Connection, statements: Mapping[str, str], *, is_writing: bool = False) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        statements: Mapping[str, str],
+        *,
+        is_writing: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._wire = Wire(connection)
         self._statements = statements
         self._is_writing = is_writing
+        self._clock = clock
+        self.until: float | None = None  #: when the time limit of a read is over, by its clock
         self.has_news = False  #: something was made due that other nodes should know of
         self.waiting: list[Call] = []
 
@@ -76,8 +89,12 @@ class PostgresTx:
         calls, self.waiting = self.waiting, []
         if not calls:
             return None
+        if self.until is not None:
+            calls.insert(0, self._limited(self.until))
         try:
             answers = self._wire.run(calls)
+        except QueryCanceled as error:
+            raise (translate(error) if self.until is None else StoreSlow(_TOO_LONG)) from error
         except psycopg.Error as error:
             raise translate(error) from error
         for call, answer in zip(calls, answers, strict=True):
@@ -86,6 +103,13 @@ class PostgresTx:
             if call.changes is not None and answer.count != call.changes:
                 raise StoreError(f"{call.name} changed {answer.count} rows and not {call.changes}")
         return answers[-1]
+
+    def _limited(self, until: float) -> Call:
+        """Have the server stop what comes next when the time of this read is over."""
+        left_ms = int((until - self._clock()) * 1000)
+        if left_ms < 1:
+            raise StoreSlow(_TOO_LONG)
+        return Call(f"SET LOCAL statement_timeout = {left_ms}")
 
     def _now(self, call: Call) -> Answer:
         self.waiting.append(call)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from relay.errors import StoreError
@@ -69,13 +69,17 @@ class Store(Protocol):
     async def write(self, unit: Callable[[Tx], T], /) -> T:
         """Run the unit in a durable transaction on the writer thread; return when it is committed and synced."""
 
-    async def read(self, unit: Callable[[Tx], T], /) -> T:
-        """Run the unit on a read-only snapshot in a reader thread."""
+    async def read(self, unit: Callable[[Tx], T], /, *, limit: timedelta | None = None) -> T:
+        """Run the unit on a read-only snapshot in a reader thread.
+
+        With a limit, a statement that is still running when it is over, and every later one, raises StoreSlow inside
+        the unit, which may give what it has; nothing more can be read in it.
+        """
 
     def write_now(self, unit: Callable[[Tx], T], /) -> T:
         """Like write, for callers without an event loop (the command line)."""
 
-    def read_now(self, unit: Callable[[Tx], T], /) -> T:
+    def read_now(self, unit: Callable[[Tx], T], /, *, limit: timedelta | None = None) -> T:
         """Like read, on the caller's own thread; short look-ups only."""
 
     def changed(self) -> bool:
@@ -127,6 +131,9 @@ class Writer(Protocol):
     def rest(self) -> None:
         """Housekeeping while there is nothing to do."""
 
+    def make_room(self) -> None:
+        """Give back to the disk what is not needed, after a commit that found no room."""
+
     def close(self) -> None:
         """Close; never raises."""
 
@@ -137,8 +144,8 @@ class Reader(Protocol):
     @property
     def tx(self) -> Tx: ...
 
-    def begin(self) -> None:
-        """Take a snapshot."""
+    def begin(self, *, limit: timedelta | None = None) -> None:
+        """Take a snapshot, to be read for so long at most."""
 
     def end(self) -> None:
         """Let it go; never raises."""

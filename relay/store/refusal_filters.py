@@ -28,6 +28,7 @@ def refusal_search(
     words: Sequence[str],
     to: str | None,
     app: str | None,
+    apps: Sequence[str] | None,
     since: datetime | None,
     until: datetime | None,
     before: int | None,
@@ -43,6 +44,8 @@ def refusal_search(
         where.add(contains("COALESCE(rcpt_to, '')", "to", to), to=like_pattern(fold(to)))
     if app:
         where.add("app = :app", app=app)
+    if apps is not None:
+        where.add_any("app", "scope", apps)
     if since is not None:
         where.add("at >= :since", since=since)
     if until is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,6 +35,7 @@ def search(
     words: Iterable[str] = (),
     to: str | None = None,
     app: str | None = None,
+    apps: Sequence[str] | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     before: int | None = None,
@@ -44,6 +45,7 @@ def search(
 ) -> list[RefusalRow]:
     """List refusals, newest first; words are part of client, sender, recipient, user, text or reason.
 
+    `apps` is the scope of whoever asks: with one, what came from nobody known (a wrong password) is not shown.
     `after` and `up_to` are places in the order. Whoever follows takes them from log.reach: where several nodes write,
     a lower number may be committed later than a higher one that was seen already.
     """
@@ -51,6 +53,7 @@ def search(
         words=list(words),
         to=to,
         app=app,
+        apps=apps,
         since=since,
         until=until,
         before=before,

@@ -5,8 +5,10 @@ translation of rows, times and errors, and checkpoints; threads and group commit
 
 Durability: WAL with synchronous=FULL, both read back after they were set, so that a COMMIT that returned is on disk.
 Checkpoints are ours alone (wal_autocheckpoint=0): PASSIVE when the WAL is over 8 MiB, TRUNCATE when idle, always
-inside the turn lock. SQLite 3.7.0-3.51.2 can corrupt a WAL when two connections write or checkpoint at the same
-instant; there only one process may write at all (`needs_single_process`).
+inside the turn lock. A checkpoint needs as much room as the WAL holds new pages, so while the disk is nearly full the
+WAL is emptied at every 512 KiB, and after every commit that found no room.
+SQLite 3.7.0-3.51.2 can corrupt a WAL when two connections write or checkpoint at the same instant; there only one
+process may write at all (`needs_single_process`).
 
 Errors become ours here: no space -> StoreFull, locked -> StoreBusy, a failing disk or file -> DiskFault (the store is
 reopened and checked before it is used again), anything else (a broken statement, a constraint) -> StoreError.
@@ -15,6 +17,7 @@ reopened and checked before it is used again), anything else (a broken statement
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -22,7 +25,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relay.errors import StoreBusy, StoreError, StoreFull, StoreLocked
+from relay.errors import StoreBusy, StoreError, StoreFull, StoreLocked, StoreSlow
 from relay.store.locks import FileLock, Turn
 from relay.store.protocols import DiskFault, Reader, Row, Value, Writer
 from relay.store.text import fold
@@ -42,9 +45,16 @@ __all__ = ["SqliteBackend", "connect", "db", "from_micros", "needs_single_proces
 WAL_LIMIT = 8 * 1024**2
 _WAL_STEP = 2 * 1024**2  # a checkpoint that readers held up is tried again after this much more
 _IDLE_WAL = 1024**2  # an idle store's WAL over this is emptied
+#: With less than this free, the WAL is kept small: what it holds must still fit into the database beside it.
+SCARCE = 4 * WAL_LIMIT
+_SCARCE_WAL = 512 * 1024
+_SCARCE_STEP = 256 * 1024
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+_TOO_LONG = "the read took longer than it was given"
+_LOOK_EVERY = 2_000  #: steps of SQLite's machine between two looks at the clock of a read with a limit
 
 #: Primary result codes that speak of the disk or the file, not of the statement.
 _DISK = {8: "read only", 10: "I/O error", 11: "damaged", 14: "cannot be opened", 15: "lock protocol", 26: "no database"}
@@ -68,6 +78,8 @@ def translate(error: db.Error) -> StoreError:
         return StoreFull(f"no space left for the store: {error}")
     if code in (5, 6):
         return StoreBusy(f"another process kept the store locked: {error}")
+    if code == 9:
+        return StoreSlow(_TOO_LONG)
     if code in _DISK:
         return DiskFault(f"the store cannot be used ({_DISK[code]}): {error}")
     return StoreError(f"the store refused: {error}")
@@ -99,11 +111,12 @@ def _time_columns(names: tuple[str, ...]) -> tuple[str, ...]:
 class SqliteTx:
     """A Tx on one connection; the engine begins and ends the transaction around it."""
 
-    __slots__ = ("_connection", "_statements")
+    __slots__ = ("_connection", "_statements", "until")
 
     def __init__(self, connection: db.Connection, statements: Mapping[str, str]) -> None:
         self._connection = connection
         self._statements = statements
+        self.until: float | None = None  #: when the time limit of a read is over
 
     @property
     def dialect(self) -> str:
@@ -136,6 +149,8 @@ class SqliteTx:
         return found[0] if found else None
 
     def compose(self, sql: str, params: Mapping[str, Value], /) -> list[Row]:
+        if self.until is not None and time.monotonic() >= self.until:
+            raise StoreSlow(_TOO_LONG)
         try:
             cursor = self._connection.execute(sql, _bind(params))
             found = cursor.fetchall()
@@ -165,6 +180,7 @@ class SqliteWriter:
         self._file = _identity(path)
         self._wal = Path(f"{path}-wal")
         self._tried_at_size = 0
+        self._is_scarce = False
         self.tx = SqliteTx(connection, statements)
 
     def command(self, sql: str) -> list[Any]:
@@ -210,21 +226,40 @@ class SqliteWriter:
 
     def after_commit(self) -> None:
         """Copy the WAL back when it has grown large; the commit itself is already safe."""
+        self._look_at_the_disk()
+        limit, step = (_SCARCE_WAL, _SCARCE_STEP) if self._is_scarce else (WAL_LIMIT, _WAL_STEP)
         size = self._wal_size()
-        if size <= WAL_LIMIT:
+        if size <= limit:
             self._tried_at_size = 0
-        elif size >= self._tried_at_size + _WAL_STEP:
+        elif size >= self._tried_at_size + step:
             self._tried_at_size = size
-            self.command("PRAGMA wal_checkpoint(PASSIVE)")
+            if self._is_scarce:
+                self.make_room()
+            else:
+                self.command("PRAGMA wal_checkpoint(PASSIVE)")
 
     def rest(self) -> None:
         """Empty a large WAL while nothing else is to be done; never wait long for readers."""
-        if self._wal_size() > _IDLE_WAL:
-            self.command("PRAGMA busy_timeout=20")
-            try:
-                self.command("PRAGMA wal_checkpoint(TRUNCATE)")
-            finally:
-                self.command("PRAGMA busy_timeout=5000")
+        self._look_at_the_disk()
+        if self._wal_size() > (0 if self._is_scarce else _IDLE_WAL):
+            self.make_room()
+
+    def make_room(self) -> None:
+        """Copy the WAL back and give its bytes to the disk, as far as readers let go of it at once."""
+        self.command("PRAGMA busy_timeout=20")
+        try:
+            self.command("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self.command("PRAGMA busy_timeout=5000")
+
+    def _look_at_the_disk(self) -> None:
+        try:
+            status = os.statvfs(self._path)
+        except OSError:
+            return  # the next commit tells what is wrong
+        is_scarce = status.f_bavail * status.f_frsize < SCARCE
+        if is_scarce != self._is_scarce:
+            self._is_scarce, self._tried_at_size = is_scarce, 0
 
     def _wal_size(self) -> int:
         try:
@@ -245,13 +280,19 @@ class SqliteReader:
         self._connection = connection
         self.tx = SqliteTx(connection, statements)
 
-    def begin(self) -> None:
+    def begin(self, *, limit: timedelta | None = None) -> None:
         try:
             self._connection.execute("BEGIN")
         except db.Error as error:
             raise translate(error) from error
+        if limit is not None:
+            until = self.tx.until = time.monotonic() + limit.total_seconds()
+            self._connection.set_progress_handler(lambda: time.monotonic() >= until, _LOOK_EVERY)
 
     def end(self) -> None:
+        if self.tx.until is not None:
+            self.tx.until = None
+            self._connection.set_progress_handler(None, 0)
         if self._connection.in_transaction:
             with suppress(db.Error):
                 self._connection.execute("ROLLBACK")

@@ -27,11 +27,15 @@ __all__ = [
     "automatic",
     "block",
     "blocked_among",
+    "extend",
+    "held_back",
     "history",
     "is_covered",
     "lift",
+    "listed",
     "page",
     "search",
+    "standing_on",
     "unblock",
     "uncovered",
 ]
@@ -115,6 +119,31 @@ def lift(tx: Tx, suppression_id: int, *, now: datetime, by: str, note: str) -> S
     """Lift one block; None when that was done already."""
     row = tx.one("suppressions.lift_one", {"id": suppression_id, "now": now, "by": by, "note": note})
     return rows.suppression(row) if row else None
+
+
+def extend(tx: Tx, suppression_id: int, *, until: datetime | None) -> Suppression | None:
+    """Let a block that stands end at another time, or never; None when it was lifted."""
+    row = tx.one("suppressions.extend", {"id": suppression_id, "until": until})
+    return rows.suppression(row) if row else None
+
+
+def listed(tx: Tx, suppression_id: int) -> Listing | None:
+    """One block by its id, standing or not."""
+    row = tx.one("suppressions.listed", {"id": suppression_id})
+    return _listing(row) if row else None
+
+
+def standing_on(tx: Tx, values: Iterable[str], *, now: datetime) -> set[str]:
+    """Which of these addresses (or domains) nothing at all is sent to, by a block of their own."""
+    params: dict[str, Value] = {"values": rows.ids_param(values), "now": now}
+    found = [rows.suppression(row) for row in tx.rows("suppressions.active_among", params)]
+    return {one.value for one in found if one.app is None}
+
+
+def held_back(tx: Tx, suppression_ids: Iterable[int]) -> dict[int, int]:
+    """How many mails each of these blocks kept back since it was set; counted up to block_filters.MOST_HELD."""
+    ids = list(suppression_ids)
+    return {row["id"]: row["held"] for row in tx.compose(*block_filters.held_back(ids))} if ids else {}
 
 
 def active_on(tx: Tx, value: str, *, scope: str, now: datetime) -> list[Suppression]:

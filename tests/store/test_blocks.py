@@ -197,6 +197,8 @@ REFUSAL = Refusal(
         ({"words": ["100%"]}, 0),
         ({"to": "päivi@"}, 2),
         ({"app": "spa"}, 1),
+        ({"apps": ("spa",)}, 1),
+        ({"apps": ()}, 0),
         ({"since": NOW + MINUTE}, 1),
         ({"until": NOW + MINUTE}, 2),
         ({"limit": 2}, 2),

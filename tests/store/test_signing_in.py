@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,12 +14,14 @@ import pytest
 
 from relay import totp
 from relay.accounts import Account, Role
+from relay.actions import Answer
 from relay.actions import accounts as acting
 from relay.actions.accounts import SignIn, State
 from relay.passwords import hash_password
 from relay.store import accounts, audit, sign_ins
 from relay.store.engine import EngineStore
 from relay.store.invitations import Purpose
+from relay.store.protocols import Tx
 from tests.store.making import HOUR, MINUTE, NOW
 from tests.store.people import PAGE, account, add
 
@@ -178,6 +183,63 @@ def test_what_happens_while_the_password_is_checked_counts(door: Door, meanwhile
         seen = replace(seen, account_id=account().id)
     result = door.store.write_now(lambda tx: acting.settle(tx, seen, is_right=True, agent="", now=NOW))
     assert result.state is State.WRONG
+
+
+@pytest.mark.parametrize("change", ["password", "disabled"])
+def test_a_change_on_another_node_at_the_same_moment_counts(
+    open_one: Callable[[], EngineStore], store: EngineStore, change: str
+) -> None:
+    """Whichever is first: no session is left that stands on the old password."""
+    door, other = Door(store), open_one()
+    add(store, password_hash=HASH)
+    seen = store.read_now(lambda tx: acting.look(tx, "anna", ip=IP, now=NOW))
+    has_changed, may_end = threading.Event(), threading.Event()
+
+    def slowly(tx: Tx) -> None:
+        if change == "password":
+            acting.set_password(tx, "anna", password_hash=OTHER_HASH, actor=PAGE, now=NOW)
+        else:
+            acting.disable_account(tx, "anna", actor=PAGE, now=NOW)
+        has_changed.set()
+        may_end.wait(30)
+
+    def enter() -> SignIn:
+        return store.write_now(lambda tx: acting.settle(tx, seen, is_right=True, agent="", now=NOW))
+
+    with ThreadPoolExecutor(2) as pool:
+        changing = pool.submit(other.write_now, slowly)
+        assert has_changed.wait(30)
+        entering = pool.submit(enter)
+        wait([entering], timeout=0.3)  # it must not end before the change has
+        was_early = entering.done()
+        may_end.set()
+        changing.result(30)
+        assert (entering.result(30).state, was_early) == (State.WRONG, False)
+    assert door.who(entering.result().token) is None
+
+
+def test_two_admins_cannot_make_each_other_less_at_the_same_moment(
+    open_one: Callable[[], EngineStore], store: EngineStore
+) -> None:
+    add(store, "one", role=Role.ADMIN)
+    add(store, "two", role=Role.ADMIN)
+    has_changed, may_end = threading.Event(), threading.Event()
+
+    def slowly(tx: Tx) -> Answer:
+        answer = acting.change_account(tx, "one", role=Role.VIEWER, actor=PAGE, now=NOW)
+        has_changed.set()
+        may_end.wait(30)
+        return answer
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(open_one().write_now, slowly)
+        assert has_changed.wait(30)
+        second = pool.submit(
+            store.write_now, lambda tx: acting.change_account(tx, "two", role=Role.VIEWER, actor=PAGE, now=NOW)
+        )
+        wait([second], timeout=0.3)
+        may_end.set()
+        assert (first.result(30).key, second.result(30).key) == ("done", "last_admin")
 
 
 @pytest.mark.parametrize(
@@ -484,7 +546,7 @@ def test_the_first_admin_is_made_once_through_the_newest_link(door: Door) -> Non
     older, newest = first(door), first(door)
     assert older is not None
     assert newest is not None
-    made: dict[str, str] = {"password_hash": HASH, "shown": "The Boss"}
+    made: dict[str, Any] = {"password_hash": HASH, "shown": "The Boss"}
     assert door.use(older, name="boss", **made).state is State.WRONG
     assert door.use(newest, name="the boss", **made).state is State.WRONG, "a bad name leaves the link as it was"
     result = door.use(newest, name="Boss", **made)

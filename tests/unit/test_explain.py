@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import re
 import tomllib
 from dataclasses import replace
@@ -15,8 +16,10 @@ from relay.classify import classify, parse_reply
 from relay.classify.explain import (
     Course,
     Explanation,
+    Value,
     Words,
     entry_for,
+    every_msgid,
     explain,
     explain_delivery,
     explain_no_record,
@@ -310,3 +313,58 @@ def test_texts_for_the_customer_are_short_plain_and_show_nothing_internal(key: s
             assert not BANNED.search(text), text
             assert all(len(sentence.split()) <= 20 for sentence in re.split(r"(?<=[.?!]) ", text)), text
         assert full
+
+
+class Listening:
+    """A tongue that says everything in capitals, and remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
+
+    def text(self, msgid: str) -> str:
+        self.asked.add(msgid)
+        return re.sub(r"(\{\w+\})|([^{]+)", lambda found: found[1] or found[2].upper(), msgid)
+
+    def shown(self, value: Value) -> str:
+        return f"<{value}>"
+
+    def times(self, n: int) -> str:
+        return f"<{n}×>"
+
+
+def test_another_tongue_gives_the_words_and_writes_the_values() -> None:
+    ended = replace(delivery(Status.SOFT_BOUNCED, Category.NETWORK), ended_at=NOW + timedelta(days=5))
+    words = render(explain_delivery(ended), tongue=Listening())
+    assert words.title == "NOT DELIVERED: WE STOPPED TRYING"
+    assert words.happened == "WE TRIED <3×> OVER <5 days, 0:00:00>. LAST ANSWER: THEIR SERVER DID NOT ANSWER."
+    assert render_for_customer(explain_delivery(ended), tongue=Listening()).startswith("OUR EMAIL TO <sari@b.example>")
+
+
+def test_a_tongue_is_asked_only_for_texts_of_the_list_and_for_all_of_them() -> None:
+    listening, chance = Listening(), random.Random(11)
+    names = set(re.findall(r"\{(\w+)\}", " ".join(every_msgid())))
+    for key, is_pending, _ in itertools.product(ENTRIES, (True, False), range(100)):
+        params: dict[str, Value] = {name: 4 if name == "n" else name for name in sorted(names) if chance.random() < 0.6}
+        explanation = Explanation(entry=key, params=params, is_pending=is_pending)
+        render(explanation, tongue=listening)
+        render_for_customer(explanation, tongue=listening)
+    for key in CATALOGUE["also"]:
+        explanation = Explanation(entry="queued", params=dict.fromkeys(names, "x"), also=(key,))
+        render(explanation, tongue=listening)
+        render_for_customer(explanation, tongue=listening)
+    for reason in CATALOGUE["reason"]:
+        render(Explanation(entry="gave-up", params={"reason": reason}), tongue=listening)
+    assert listening.asked - set(every_msgid()) == set()
+    assert set(every_msgid()) - listening.asked == set()
+
+
+def test_a_sentence_with_a_stand_in_is_a_text_of_its_own() -> None:
+    listening = Listening()
+    render(Explanation(entry="unreachable", params={"until": NOW}), tongue=listening)
+    assert "We could not reach their server." in listening.asked
+    assert "We could not reach {domain}." not in listening.asked
+
+
+def test_a_domain_that_begins_like_a_stand_in_keeps_its_small_letter() -> None:
+    words = render(Explanation(entry="busy", params={"domain": "italia.example"}))
+    assert words.happened.startswith("italia.example is busy")

@@ -99,14 +99,14 @@ def second_step(tx: Tx, ticket: str, code: str, *, ip: str, agent: str, now: dat
     found = invitations.find(tx, ticket, now=now)
     if found is None or found.purpose is not Purpose.SECOND_STEP:
         return SignIn(state=State.WRONG)
-    account = accounts.get(tx, found.account_id or "")
+    account = accounts.take(tx, found.account_id or "")
     if account is None or account.is_disabled:
         return SignIn(state=State.WRONG)
     if sign_ins.is_throttled(tx, account.name, ip=ip, now=now):
         return SignIn(state=State.THROTTLED)
     if not _takes(tx, account, code, now=now):
         return SignIn(state=_failed(tx, account.name, account, ip=ip, now=now))
-    if not invitations.use(tx, ticket, now=now):
+    if not invitations.use(tx, ticket, now=now):  # used by another request, or ended with the password
         return SignIn(state=State.WRONG)
     return _enter(tx, account, ip=ip, agent=agent, now=now)
 
@@ -134,9 +134,9 @@ def begin_session(tx: Tx, account: Account, *, ip: str, agent: str, now: datetim
 
 def _proven(tx: Tx, seen: Look, *, is_right: bool, now: datetime) -> Account | State:
     """Give the account whose password it is, as it stands now; else what to answer."""
+    account = accounts.take(tx, seen.account_id)
     if seen.is_throttled or sign_ins.is_throttled(tx, seen.name, ip=seen.ip, now=now):
         return State.THROTTLED
-    account = accounts.get(tx, seen.account_id)
     # Meanwhile the account may have been disabled, or got another password than the one that was checked.
     if not is_right or account is None or account.is_disabled or account.password_hash != seen.password_hash:
         return _failed(tx, seen.name, account, ip=seen.ip, now=now)

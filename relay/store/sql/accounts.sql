@@ -19,10 +19,6 @@ SELECT * FROM account ORDER BY name_key
 -- any --
 SELECT 1 AS yes FROM account LIMIT 1
 
--- other_admin --
--- Another account that can still make accounts.
-SELECT id FROM account WHERE role = 'admin' AND disabled_at IS NULL AND id <> :id LIMIT 1
-
 -- change --
 -- What an admin decides about an account.
 UPDATE account SET shown = :shown, role = :role, may_read_content = :may_read_content, apps = :apps WHERE id = :id

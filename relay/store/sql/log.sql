@@ -17,6 +17,10 @@ SELECT * FROM reference WHERE message_id = :message_id ORDER BY seq
 -- The first and last row of the log made between two times.
 SELECT MIN(seq) AS low, MAX(seq) AS high FROM delivery WHERE created_at >= :since AND created_at < :until
 
+-- ends --
+-- The first and last row of the log.
+SELECT COALESCE((SELECT MIN(seq) FROM delivery), 1) AS low, COALESCE((SELECT MAX(seq) FROM delivery), 0) AS high
+
 -- changed --
 -- The deliveries that are new, were tried, or have a new event since a position and up to another.
 SELECT d.seq FROM delivery d WHERE d.seq > :delivery AND d.seq <= :delivery_to

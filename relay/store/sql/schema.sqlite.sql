@@ -483,3 +483,11 @@ CREATE TABLE sign_in_failure (
 ) STRICT;
 CREATE INDEX sign_in_failure_by_key ON sign_in_failure (key, at);
 CREATE INDEX sign_in_failure_by_time ON sign_in_failure (at);
+
+-- m0010_search --
+-- What the log is filtered by, each in the order of the log. What is common (queued, delivered) costs nothing here.
+
+CREATE INDEX delivery_by_domain ON delivery (domain, seq);
+CREATE INDEX delivery_by_category ON delivery (category, seq) WHERE category IS NOT NULL;
+CREATE INDEX delivery_sent ON delivery (status, seq) WHERE status = 'sent';
+CREATE INDEX delivery_marked ON delivery (seq) WHERE marks <> '';

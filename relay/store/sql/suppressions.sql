@@ -50,3 +50,12 @@ ORDER BY id LIMIT :limit
 -- history --
 -- All blocks there ever were on one value, newest first.
 SELECT * FROM suppression WHERE value = :value AND scope = :scope ORDER BY id DESC
+
+-- listed --
+-- One block.
+SELECT * FROM suppression WHERE id = :id
+
+-- extend --
+-- Another end for a block that stands.
+UPDATE suppression SET until_at = :until WHERE id = :id AND lifted_at IS NULL
+RETURNING *
