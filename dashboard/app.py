@@ -14,6 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
 
 from dashboard.access import Gate
+from dashboard.checking import Checker
 from dashboard.desk import Audit, Tools
 from dashboard.guard import Headers, not_found
 from dashboard.views import (
@@ -83,5 +84,6 @@ def build(config: Config, store: Store, *, gate: Gate, audit: Audit, nudge: Call
     )
     app.state.gate = gate
     app.state.is_https = is_https
+    app.state.checker = Checker()
     app.state.tools = Tools(config=config, store=store, nudge=nudge, audit=audit)
     return app

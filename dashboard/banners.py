@@ -15,5 +15,21 @@ SENTENCES: dict[tuple[str, str], str] = {
     # -- customers and blocks
     # -- notices and incidents
     # -- queue
+    ("pause", "done"): N_("Paused. New mail is still taken in and waits."),
+    ("pause", "already_paused"): N_("It was paused already; nothing was changed."),
+    ("resume", "done"): N_("Sending goes on."),
+    ("resume", "not_paused"): N_("It was not paused."),
+    ("slow", "done"): N_("Mail goes more slowly now."),
+    ("end_slow", "done"): N_("Mail goes at the usual pace again."),
+    ("end_slow", "not_slowed"): N_("It was not slowed down."),
+    ("reroute", "done"): N_("Mail goes through the other host now; what waited is tried there at once."),
+    ("end_reroute", "done"): N_("Mail goes the usual way again."),
+    ("end_reroute", "not_rerouted"): N_("It went the usual way already."),
+    ("try", "done"): N_("Emails to be tried now: {count}."),
+    ("hold", "done"): N_("Emails held: {count}."),
+    ("give_up", "done"): N_("Emails given up: {count}."),
+    # -- domains
+    ("check", "done"): N_("Being checked. The result appears here by itself."),
+    ("check", "busy"): N_("Another check is running. Try again when it has ended."),
     # -- people
 }

@@ -20,6 +20,7 @@ from babel.dates import format_date, format_skeleton, format_time, format_timede
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 
 #: Code -> its own name, in the order of the language menu. en is the source.
 LANGUAGES = {"en": "English", "fi": "Suomi", "fr": "Français", "nl": "Nederlands", "de": "Deutsch"}
@@ -107,6 +108,10 @@ class Tongue:
     def span(self, value: timedelta) -> str:
         """Say how long, in one unit: "3 hours"."""
         return format_timedelta(value, threshold=1.2, locale=self.locale)
+
+    def spell(self, count: float, unit: str) -> str:
+        """Write so many of a unit of time as they are: "90 seconds"."""
+        return format_unit(count, f"duration-{unit}", locale=self.locale)
 
     def ago(self, when: datetime, now: datetime) -> str:
         """Say how long ago, or in how long: "20 seconds ago"."""

@@ -18,6 +18,7 @@ import socket
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -123,13 +124,20 @@ def _without(data: dict[str, Any], places: list[Location]) -> Config | None:
 
 
 def _complete(config: Config, base_dir: Path) -> Config:
-    """Fill in what has no constant default: the base folder, a listener, this machine's name."""
+    """Fill in what has no constant default: the base folder, a listener, this machine's name.
+
+    What is filled in counts as a default all the same, not as named by the file.
+    """
     changes: dict[str, object] = {"base_dir": base_dir}
     if not config.listener:
         changes["listener"] = [Listener(address=HostPort("127.0.0.1", 2525))]
     if not config.node.hostname:
-        changes["node"] = config.node.model_copy(update={"hostname": socket.gethostname()})
-    return config.model_copy(update=changes)
+        node = config.node.model_copy(update={"hostname": socket.gethostname()})
+        node.model_fields_set.discard("hostname")
+        changes["node"] = node
+    complete = config.model_copy(update=changes)
+    complete.model_fields_set.intersection_update(config.model_fields_set)
+    return complete
 
 
 def secret_path(config: Config, path: Path, *, environ: Mapping[str, str] = os.environ) -> Path:
@@ -237,12 +245,26 @@ def _is_world_readable(config: Config, path: Path) -> bool:
 _URL_PASSWORD = re.compile(r"(://[^:/?@]*:(?=[^/?]*@)|[?&]password=)[^@&]*")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """One value of the configuration in force."""
+
+    key: str  #: "delivery.site.connections", "app.2.name"
+    value: object  #: secrets masked; None: not set
+    is_default: bool  #: the file does not name it
+
+
 def effective_lines(config: Config) -> list[str]:
     """Write the configuration in force as key=value lines, secrets masked."""
-    return [f"{key}={value}" for key, value in _flatten(config, "")]
+    return [f"{one.key}={_shown(one.value)}" for one in effective(config) if one.value is not None]
 
 
-def _flatten(value: object, prefix: str) -> Iterator[tuple[str, str]]:
+def effective(config: Config) -> list[InForce]:
+    """Give every value in force with where it comes from, secrets masked."""
+    return list(_flatten(config, "", is_default=False))
+
+
+def _flatten(value: object, prefix: str, *, is_default: bool) -> Iterator[InForce]:
     if isinstance(value, BaseModel):
         for name in type(value).model_fields:
             if name == "base_dir":
@@ -252,12 +274,13 @@ def _flatten(value: object, prefix: str) -> Iterator[tuple[str, str]]:
                 inner = "********"
             elif name == "url" and isinstance(inner, str):
                 inner = _URL_PASSWORD.sub(r"\1********", inner)
-            yield from _flatten(inner, f"{prefix}.{name}" if prefix else name)
+            is_unset = is_default or name not in value.model_fields_set
+            yield from _flatten(inner, f"{prefix}.{name}" if prefix else name, is_default=is_unset)
     elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
         for number, inner in enumerate(value, 1):
-            yield from _flatten(inner, f"{prefix}.{number}")
-    elif value is not None:
-        yield prefix, _shown(value)
+            yield from _flatten(inner, f"{prefix}.{number}", is_default=is_default)
+    else:
+        yield InForce(key=prefix, value=value, is_default=is_default)
 
 
 def _shown(value: object) -> str:

@@ -95,7 +95,8 @@ IO_MODULES = {
 #: What pages may know of the relay; settings and errors are the other halves of config and actions.
 DASHBOARD_MAY = {
     *("relay.actions", "relay.model", "relay.status", "relay.address", "relay.headers", "relay.classify.explain"),
-    *("relay.config", "relay.doctor", "relay.settings", "relay.errors", "relay.moments"),
+    "relay.classify.entries",
+    *("relay.config", "relay.doctor", "relay.settings", "relay.errors", "relay.moments", "relay.picture_trial"),
     *("relay.accounts", "relay.actions.accounts", "relay.totp", "relay.booking_links"),
 }
 

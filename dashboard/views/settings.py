@@ -1,7 +1,145 @@
-"""The configuration as it is in force."""
+"""The configuration as it is in force: every value, where it comes from, in words. Nothing is changed here.
+
+Secrets never leave the configuration: hashes are masked, and what is kept in files shows the name of the file alone.
+The page tells about all apps, so that a person who sees the mail of some only does not have it.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+
+from starlette.responses import Response
 from starlette.routing import Route
 
-ROUTES: list[Route] = []
+from dashboard.access import Role
+from dashboard.desk import Desk
+from dashboard.guard import at
+from dashboard.marking import N_
+from dashboard.setting_words import KEYS, SECTIONS
+from dashboard.tongue import Tongue
+from relay.config import InForce, effective, file_problems, warnings
+from relay.settings import Rate
+
+#: Keys whose number is one of bytes.
+_SIZES = frozenset({"memory", "min_free_space", "size"})
+
+_NUMBER = re.compile(r"\.\d+(?=\.|$)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One value as it is shown."""
+
+    key: str
+    words: str  #: what it is about; "" when the key says it
+    value: str
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """The values of one section, or of one table of a list."""
+
+    title: str  #: "listener 2"
+    lines: tuple[Line, ...]
+
+    @property
+    def has_changes(self) -> bool:
+        return any(not line.is_default for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A section with its blocks."""
+
+    name: str
+    words: str
+    blocks: tuple[Block, ...]
+
+
+async def show(desk: Desk) -> Response:
+    """Show every value in force."""
+    if desk.apps is not None:
+        return await desk.missing()
+    only_changes = desk.asked("show") == "file"
+    groups = _groups(effective(desk.config), desk.tongue, only_changes=only_changes)
+    return await desk.page(
+        "settings.html",
+        groups=groups,
+        only_changes=only_changes,
+        problems_found=file_problems(desk.config),
+        warnings=warnings(desk.config),
+    )
+
+
+def _groups(found: Iterable[InForce], tongue: Tongue, *, only_changes: bool) -> list[Group]:
+    blocks: dict[str, dict[str, list[Line]]] = {name: {} for name in SECTIONS}
+    for one in found:
+        section = one.key.partition(".")[0]
+        if only_changes and one.is_default:
+            continue
+        line = _line(one, tongue)
+        blocks.setdefault(section, {}).setdefault(_title(one.key), []).append(line)
+    return [
+        Group(
+            name=name,
+            words=SECTIONS.get(name, ""),
+            blocks=tuple(Block(title=title, lines=tuple(lines)) for title, lines in parts.items()),
+        )
+        for name, parts in blocks.items()
+        if parts
+    ]
+
+
+def _title(key: str) -> str:
+    """Name the table that a key stands in: "listener 2", "delivery.site"."""
+    table = key.rpartition(".")[0]
+    return table.replace(".", " ", 1) if _NUMBER.search(table) else table
+
+
+def _line(one: InForce, tongue: Tongue) -> Line:
+    name = one.key.rpartition(".")[2]
+    return Line(
+        key=name,
+        words=KEYS.get(_NUMBER.sub("", one.key), ""),
+        value=said(one.value, tongue, is_size=name in _SIZES),
+        is_default=one.is_default,
+    )
+
+
+def said(value: object, tongue: Tongue, *, is_size: bool = False) -> str:
+    """Say a value in the reader's words."""
+    if value is None or value == "" or value == [] or value == {}:
+        return tongue.text(N_("not set"))
+    if isinstance(value, bool):
+        return tongue.text(N_("yes")) if value else tongue.text(N_("no"))
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, int):
+        return tongue.size(value) if is_size else tongue.number(value)
+    if isinstance(value, timedelta):
+        return _exactly(value, tongue)
+    if isinstance(value, Rate):
+        text = tongue.text(N_("{count} in {span}"))
+        return text.format(count=tongue.number(value.count), span=_exactly(value.per, tongue))
+    if isinstance(value, list):
+        return ", ".join(said(each, tongue) for each in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} → {said(each, tongue)}" for key, each in value.items())
+    return str(value)
+
+
+def _exactly(value: timedelta, tongue: Tongue) -> str:
+    """Say a time in the largest unit that is exact, since a setting is no estimate."""
+    seconds = value.total_seconds()
+    for unit in (86400, 3600, 60):
+        if seconds >= unit and seconds % unit == 0:
+            return tongue.spell(seconds / unit, {86400: "day", 3600: "hour", 60: "minute"}[unit])
+    return tongue.spell(seconds, "second")
+
+
+ROUTES: list[Route] = [at("/settings", show, need=Role.ADMIN)]

@@ -36,8 +36,8 @@ class Sender:
     head: bytes = b""  #: the beginning of the newest of its mails; empty when that is not kept
 
 
-def senders(tx: Tx) -> list[Sender]:
-    """Say who sent the newest messages, the busiest first."""
+def senders(tx: Tx, *, heads: int = _READ) -> list[Sender]:
+    """Say who sent the newest messages, the busiest first; the newest mail of so many of them is read."""
     found = tx.rows("doctor.senders", {"limit": _LATELY})
     return [
         Sender(
@@ -46,7 +46,7 @@ def senders(tx: Tx) -> list[Sender]:
             mail_from=row["mail_from"],
             kind=row["kind"],
             count=row["count"],
-            head=_head(tx, row["newest"]) if number < _READ else b"",
+            head=_head(tx, row["newest"]) if number < heads else b"",
         )
         for number, row in enumerate(found)
     ]

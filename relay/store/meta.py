@@ -1,4 +1,4 @@
-"""What the store keeps for itself: secrets that are made once, and rights that one process has at a time."""
+"""What the store keeps for itself: secrets made once, rights that one process has at a time, and last results."""
 
 from __future__ import annotations
 
@@ -35,6 +35,17 @@ def take_lease(tx: Tx, name: str, *, owner: str, now: datetime, lasts: timedelta
         },
     )
     return bool(taken)
+
+
+def last(tx: Tx, name: str) -> str | None:
+    """The last result of that name, as its owner wrote it."""
+    row = tx.one("meta.value", {"key": f"last_{name}"})
+    return str(row["value"]) if row is not None else None
+
+
+def keep_last(tx: Tx, name: str, value: str) -> None:
+    """Keep a result in place of the one before."""
+    tx.run("meta.keep_last", {"key": f"last_{name}", "value": value})
 
 
 def _text(moment: datetime) -> str:

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from relay.model import APP_HOLD, Category, DeliveryId, Event, MessageId
 from relay.status import Status, check_transition
 from relay.store import content, events, filters, rows
 from relay.store.filters import Selection
 from relay.store.protocols import Row, Tx
+from relay.store.text import like_pattern
 
 __all__ = [
     "DomainQueue",
     "Selection",
     "Totals",
+    "WaitingRow",
+    "Waits",
     "cancel",
     "count_of_app_hold",
     "flush",
@@ -28,6 +32,7 @@ __all__ = [
     "release",
     "selected",
     "totals",
+    "waiting",
 ]
 
 
@@ -50,6 +55,26 @@ class DomainQueue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRow:
+    """One open delivery."""
+
+    seq: int  #: its place, for paging
+    id: DeliveryId
+    message: MessageId
+    address: str
+    name: str
+    subject: str
+    booking: str | None
+    app: str
+    status: Status
+    category: Category | None
+    attempts: int
+    created_at: datetime
+    next_at: datetime | None  #: None: it is being sent
+    held: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """How much is open altogether."""
 
@@ -59,10 +84,22 @@ class Totals:
     oldest_at: datetime | None
 
 
-def overview(tx: Tx, *, limit: int = 100) -> list[DomainQueue]:
-    """What is open, by domain, the most first."""
+class Waits(StrEnum):
+    """What must be so for some mail of a domain, to be chosen."""
+
+    HELD = "held"
+    SENDING = "sending"
+    DELAYED = "delayed"  #: tried before
+    NEW = "new"  #: never tried
+
+
+def overview(
+    tx: Tx, *, limit: int = 100, part: str = "", domain: str = "", state: Waits | None = None
+) -> list[DomainQueue]:
+    """What is open, by domain, the most first; of domains with that part in their name, or of exactly one."""
+    name = like_pattern(domain)[1:-1] if domain else like_pattern(part.lower())
     found = []
-    for row in tx.rows("queue.overview", {"limit": limit}):
+    for row in tx.rows("queue.overview", {"limit": limit, "name": name, "state": state.value if state else ""}):
         last = tx.one("queue.last_reply", {"domain": row["domain"]})
         category = last["category"] if last else None
         found.append(
@@ -76,6 +113,21 @@ def overview(tx: Tx, *, limit: int = 100) -> list[DomainQueue]:
             )
         )
     return found
+
+
+def waiting(tx: Tx, domain: str, *, after: int = 0, limit: int = 50) -> list[WaitingRow]:
+    """What is open for one domain, the oldest first; `after` is the seq of the last one of the page before."""
+    found = tx.rows("queue.waiting", {"domain": domain, "after": after, "limit": limit})
+    return [
+        WaitingRow(
+            **{
+                **row,
+                "status": Status(row["status"]),
+                "category": Category(row["category"]) if row["category"] else None,
+            }
+        )
+        for row in found
+    ]
 
 
 def totals(tx: Tx) -> Totals:

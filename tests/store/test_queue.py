@@ -193,6 +193,46 @@ def test_the_overview_counts_by_domain(store: EngineStore) -> None:
     assert (totals.waiting, totals.fresh, totals.held, totals.oldest_at) == (4, 3, 1, NOW)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "domains"),
+    [
+        ({}, {"example.com", "example.org", "other_net.example"}),
+        ({"part": "EXAMPLE.o"}, {"example.org"}),
+        ({"part": "other%net"}, set()),
+        ({"domain": "example.com"}, {"example.com"}),
+        ({"domain": "xample.com"}, set()),
+        ({"state": queue.Waits.HELD}, {"example.com"}),
+        ({"state": queue.Waits.SENDING}, {"example.org"}),
+        ({"state": queue.Waits.DELAYED}, {"other_net.example"}),
+        ({"state": queue.Waits.NEW}, {"example.com", "example.org"}),
+    ],
+)
+def test_the_overview_shows_what_is_asked_for(
+    store: EngineStore, wanted: dict[str, queue.Waits], domains: set[str]
+) -> None:
+    accept(store, "a@example.com", held="hold: test")
+    tried = accept(store, "b@other_net.example").deliveries[0]
+    claim(store)
+    later = disposition(tried.id, Status.DEFERRED, reading=FULL, said=reply(452, "full"), next_at=NOW + HOUR)
+    store.write_now(lambda tx: spool.record(tx, later, owner="one"))
+    accept(store, "c@example.org")
+    claim(store)
+    found = store.read_now(lambda tx: queue.overview(tx, **wanted))  # type: ignore[arg-type]
+    assert {one.domain for one in found} == domains
+
+
+def test_what_waits_for_a_domain_is_paged_oldest_first(store: EngineStore) -> None:
+    made = accept(store, "a@example.com", "b@example.com", "c@example.org")
+    ended = accept(store, "d@example.com").deliveries[0]
+    claim(store)
+    done = disposition(ended.id, Status.DELIVERED)
+    store.write_now(lambda tx: spool.record(tx, done, owner="one"))
+    first = store.read_now(lambda tx: queue.waiting(tx, "example.com", limit=1))
+    rest = store.read_now(lambda tx: queue.waiting(tx, "example.com", after=first[-1].seq))
+    assert [one.address for one in (*first, *rest)] == ["a@example.com", "b@example.com"]
+    assert (first[0].message, first[0].next_at, first[0].subject) == (made.message.id, None, "Your booking")
+
+
 def test_an_empty_queue_has_totals_too(store: EngineStore) -> None:
     totals = store.read_now(queue.totals)
     assert (totals.waiting, totals.fresh, totals.held, totals.oldest_at) == (0, 0, 0, None)

@@ -12,3 +12,7 @@ INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO NOTHING
 INSERT INTO meta (key, value) VALUES (:key, :value)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE meta.value < :moment OR meta.value LIKE :mine
 RETURNING value
+
+-- keep_last --
+-- Write a value in place of the one before.
+INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value
