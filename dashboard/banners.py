@@ -12,6 +12,13 @@ SENTENCES: dict[tuple[str, str], str] = {
     # -- messages
     ("resend", "done"): N_("Queued again. This page shows when it has arrived."),
     ("resend", "already_queued"): N_("It is on its way already: nothing was sent twice."),
+    ("try", "done"): N_("It will be tried now."),
+    ("hold", "done"): N_("Held: nothing is sent until it is released."),
+    ("cancel", "done"): N_("Cancelled: it is not sent any more."),
+    ("dealt-with", "done"): N_("Marked as dealt with."),
+    ("dealt-with", "nothing_open"): N_("There is nothing to do for this address."),
+    ("to-do", "done"): N_("It is on the to-do list now."),
+    ("to-do", "already"): N_("It is on the to-do list already."),
     # -- customers and blocks
     # -- notices and incidents
     # -- queue

@@ -192,6 +192,10 @@ class Desk:
             )
         )
 
+    def nudge(self) -> None:
+        """Tell delivery to look at once, for what was changed beside `do`."""
+        self._tools.nudge()
+
     # -- answers
 
     async def _banner(self) -> Banner | None:

@@ -16,7 +16,15 @@ from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 
 from relay.address import address_key
-from relay.classify.explain import Value, Words, explain_delivery, explain_no_record, render, render_for_customer
+from relay.classify.explain import (
+    Explanation,
+    Value,
+    Words,
+    explain_delivery,
+    explain_no_record,
+    render,
+    render_for_customer,
+)
 from relay.model import Attempt, Delivery, DeliveryId, Event, Message, Refusal, Stage, Suppression
 from relay.status import FAILED, OPEN, Status
 
@@ -148,10 +156,9 @@ def deciding(candidates: Sequence[Candidate]) -> Candidate:
 def answer(case: Case, *, zone: tzinfo | None = None) -> Why:
     """Answer about one delivery; `zone` is whose clock the times are told by (UTC without one)."""
     delivery = _in_zone(case.delivery, zone)
-    words = render(explain_delivery(delivery, message=case.message, blocked=case.blocked, params=_params(case, zone)))
-    is_stopped = delivery.status in OPEN and case.blocked is not None
+    words = render(explained(case, zone=zone))
     return Why(
-        verdict=Verdict.BLOCKED if is_stopped else verdict_of(delivery.status),
+        verdict=verdict_in(case),
         title=words.title,
         sentence=_sentence(case.message, delivery, words),
         happened=words.happened,
@@ -159,6 +166,18 @@ def answer(case: Case, *, zone: tzinfo | None = None) -> Why:
         next_step=words.next_step,
         who=words.who if words.who != "nobody" else None,
     )
+
+
+def explained(case: Case, *, zone: tzinfo | None = None) -> Explanation:
+    """Choose the words for one delivery, for whoever renders them in a language of their own."""
+    delivery = _in_zone(case.delivery, zone)
+    return explain_delivery(delivery, message=case.message, blocked=case.blocked, params=_params(case, zone))
+
+
+def verdict_in(case: Case) -> Verdict:
+    """Say in one word where the delivery stands; what waits for a blocked address is blocked."""
+    is_stopped = case.delivery.status in OPEN and case.blocked is not None
+    return Verdict.BLOCKED if is_stopped else verdict_of(case.delivery.status)
 
 
 def no_record(
@@ -206,9 +225,7 @@ def _in_zone(delivery: Delivery, zone: tzinfo | None) -> Delivery:
 
 def customer_text(case: Case, *, zone: tzinfo | None = None) -> str:
     """Write what can be told to the customer."""
-    delivery = _in_zone(case.delivery, zone)
-    told = explain_delivery(delivery, message=case.message, blocked=case.blocked, params=_params(case, zone))
-    return render_for_customer(told)
+    return render_for_customer(explained(case, zone=zone))
 
 
 def _params(case: Case, zone: tzinfo | None) -> dict[str, Value]:

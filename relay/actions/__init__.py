@@ -39,6 +39,7 @@ from relay.actions.mails import Mail, mails
 from relay.actions.nearest import Nearest, nearest
 from relay.actions.notices import (
     Wanted,
+    add_notice,
     assign_notices,
     choose_notices,
     clear_notices,
@@ -54,6 +55,7 @@ from relay.actions.redirect import block_on, end_redirect, redirect
 from relay.actions.reports import close_report
 from relay.actions.resend import Plan, plan_resend, possible_forms, resend
 from relay.actions.steering import end_reroute, end_slow, reroute, slow
+from relay.actions.telling import Telling, tell
 from relay.actions.undo import Undoing, Undone, plan_undo, undo
 from relay.customer_ids import CustomerIds
 from relay.why import Verdict
@@ -84,10 +86,12 @@ __all__ = [
     "Reclassified",
     "Resending",
     "Skipped",
+    "Telling",
     "Undoing",
     "Undone",
     "Verdict",
     "Wanted",
+    "add_notice",
     "address_card",
     "assign_notices",
     "block",
@@ -150,6 +154,7 @@ __all__ = [
     "show_notice",
     "slow",
     "target",
+    "tell",
     "unblock",
     "undo",
     "untouched",

@@ -65,6 +65,11 @@ def case_of(tx: Tx, delivery_id: DeliveryId, *, now: datetime, give_up_after: ti
     delivery = next((one for one in found.deliveries if one.id == found.delivery_id), None) if found else None
     if found is None or delivery is None:
         return None
+    return case_in(tx, found, delivery, now=now, give_up_after=give_up_after)
+
+
+def case_in(tx: Tx, found: log.Found, delivery: Delivery, *, now: datetime, give_up_after: timedelta) -> Case:
+    """Gather what is known about one delivery of a message that was read in the same snapshot."""
     blocked, lifted_at = _block_of(tx, delivery, app=found.message.app, now=now)
     known = addresses.get(tx, address_key(delivery.address))
     return Case(

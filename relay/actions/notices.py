@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from relay.actions.answer import Answer, no
+from relay.actions.telling import Telling
 from relay.address import address_key
 from relay.classify.explain import Explanation, Words, explain_delivery, render
 from relay.model import Delivery, Event, Message
-from relay.notices import State
+from relay.notices import CAUSES, State
 from relay.status import OPEN
 from relay.store import addresses, events, notices
 from relay.store.notices import Mail, Notice, Person
@@ -85,6 +86,21 @@ def resolve_notices(tx: Tx, wanted: Wanted, *, by: str, now: datetime, note: str
 def clear_notices(tx: Tx, wanted: Wanted, *, by: str, now: datetime, note: str = "") -> Answer:
     """Take notices off the list without anything being fixed; block, counter and log stay as they are."""
     return _close(tx, wanted, state=State.CLEARED, by=by, now=now, note=note)
+
+
+def add_notice(tx: Tx, told: Telling, *, by: str, now: datetime) -> Answer:
+    """Put a mail that did not arrive on the list by hand, or back on it, under the cause that it ended with."""
+    delivery, cause = told.delivery, told.explanation.entry
+    key = address_key(delivery.address)
+    if cause not in CAUSES:
+        return no("no_cause", "There is nothing that the desk or the customer could do about this mail.")
+    if notices.search(tx, address=key, cause=cause, limit=1):
+        return Answer(key="already", sentence="It is on the list already.")
+    notices.raise_notice(
+        tx, key, cause=cause, shown=delivery.address, delivery_id=delivery.id, app=told.found.message.app, at=now
+    )
+    events.add(tx, Event(at=now, kind="notice", text=f"Notice made by hand ({cause})", address=key, by=by))
+    return Answer(key="done", sentence=f"{delivery.address} is on the list.", count=1)
 
 
 def _close(tx: Tx, wanted: Wanted, *, state: State, by: str, now: datetime, note: str) -> Answer:
