@@ -19,6 +19,7 @@ SENTENCES: dict[tuple[str, str], str] = {
     ("dealt-with", "nothing_open"): N_("There is nothing to do for this address."),
     ("to-do", "done"): N_("It is on the to-do list now."),
     ("to-do", "already"): N_("It is on the to-do list already."),
+    ("resend_many", "done"): N_("Queued again: {count}. The list shows when they have arrived."),
     # -- customers and blocks
     # -- notices and incidents
     # -- queue

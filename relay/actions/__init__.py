@@ -36,6 +36,7 @@ from relay.actions.erase import erase_person, erase_some, export_person, look_fo
 from relay.actions.escalate import Ourselves, Papers, papers
 from relay.actions.incidents import close_incident, list_incidents, resend_part, show_incident
 from relay.actions.mails import Mail, mails
+from relay.actions.many import MOST_RESENT, Chosen, Fate, ManyForeseen, Tally, foresee_many, resend_one_of_many
 from relay.actions.nearest import Nearest, nearest
 from relay.actions.notices import (
     Wanted,
@@ -62,20 +63,24 @@ from relay.why import Verdict
 
 __all__ = [
     "MOST_AT_ONCE",
+    "MOST_RESENT",
     "AddressCard",
     "Answer",
     "BookingCard",
     "Change",
+    "Chosen",
     "Correction",
     "Correspondence",
     "CustomerCard",
     "CustomerIds",
+    "Fate",
     "ImportTally",
     "Inquiry",
     "Involved",
     "LastError",
     "LeftOut",
     "Mail",
+    "ManyForeseen",
     "Match",
     "Nearest",
     "Ourselves",
@@ -86,6 +91,7 @@ __all__ = [
     "Reclassified",
     "Resending",
     "Skipped",
+    "Tally",
     "Telling",
     "Undoing",
     "Undone",
@@ -121,6 +127,7 @@ __all__ = [
     "find_customers",
     "flush",
     "foresee",
+    "foresee_many",
     "forms_in_list",
     "has_mail_of",
     "hold",
@@ -146,6 +153,7 @@ __all__ = [
     "reopen_notices",
     "reroute",
     "resend",
+    "resend_one_of_many",
     "resend_part",
     "reset",
     "resolve_notices",
