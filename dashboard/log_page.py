@@ -26,6 +26,8 @@ from relay.store.log_query import Query
 #: Rows on a page.
 PAGE = 50
 
+_LONGEST_WAY_BACK = 150
+
 #: What the chips and the filter form call the operators of the box.
 OPERATORS = {
     "to": N_("Recipient"),
@@ -104,6 +106,7 @@ class LogPage:
     chips: tuple[Chip, ...]
     problems: tuple[str, ...]
     pager: Pager
+    here: str  #: this very page, for the way back to it; "" when that would be too long to stand in every row
     is_first: bool
     total: str  #: how many there are, as far as is known
     total_number: int | None  #: None: more than anybody can act on at once, or unknown
@@ -157,12 +160,16 @@ def page(
     shown = rows[:PAGE]
     older = shown[-1].seq if len(rows) > PAGE else None
     total = _total(asked, counts)
+    if total is None and trail.before is None and older is None and counts is not None:
+        total = Count(number=len(shown))
+    here = asked.url(**({"before": ".".join(map(str, trail.keys))} if trail.keys else {}))
     return LogPage(
         lines=lines(shown, query, tongue=tongue),
         pills=_pills(asked, counts, tongue),
         chips=_chips(asked, query, tongue),
         problems=tuple(_sentence(problem, tongue) for problem in asked.asked.problems),
         pager=trail.links("/log", asked.params(), older),
+        here=here if len(here) <= _LONGEST_WAY_BACK else "",
         is_first=trail.before is None,
         total=number(total, tongue),
         total_number=total.number if total and not total.is_more else None,

@@ -12,7 +12,10 @@ from playwright.sync_api import Browser
 from tests.acceptance.browser import Scheme, sight
 from tests.acceptance.conftest import FullHouse
 
-PAGES = ["/no-such-page", "/users", "/users/bob", "/me"]
+PAGES = [
+    *("/no-such-page", "/users", "/users/bob", "/me"),
+    *("/log", "/log?q=virtanen", "/log?q=status:invalid", "/log?q=nothing-like-this"),
+]
 
 LOOKS: list[tuple[Scheme, int]] = [("light", 1280), ("dark", 320)]
 
