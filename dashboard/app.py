@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from dashboard.access import Gate
 from dashboard.checking import Checker
+from dashboard.counts import Counts
 from dashboard.desk import Audit, Tools
 from dashboard.guard import Headers, not_found
 from dashboard.views import (
@@ -85,5 +86,6 @@ def build(config: Config, store: Store, *, gate: Gate, audit: Audit, nudge: Call
     app.state.gate = gate
     app.state.is_https = is_https
     app.state.checker = Checker()
+    app.state.counts = Counts()
     app.state.tools = Tools(config=config, store=store, nudge=nudge, audit=audit)
     return app

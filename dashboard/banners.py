@@ -12,8 +12,8 @@ SENTENCES: dict[tuple[str, str], str] = {
     # -- messages
     ("resend", "done"): N_("Queued again. This page shows when it has arrived."),
     ("resend", "already_queued"): N_("It is on its way already: nothing was sent twice."),
-    ("try", "done"): N_("It will be tried now."),
-    ("hold", "done"): N_("Held: nothing is sent until it is released."),
+    ("try-mail", "done"): N_("It will be tried now."),
+    ("hold-mail", "done"): N_("Held: nothing is sent until it is released."),
     ("cancel", "done"): N_("Cancelled: it is not sent any more."),
     ("dealt-with", "done"): N_("Marked as dealt with."),
     ("dealt-with", "nothing_open"): N_("There is nothing to do for this address."),
@@ -22,6 +22,21 @@ SENTENCES: dict[tuple[str, str], str] = {
     ("resend_many", "done"): N_("Queued again: {count}. The list shows when they have arrived."),
     # -- customers and blocks
     # -- notices and incidents
+    ("send_test", "done"): N_("The test email is queued. The tick turns green when it has arrived."),
+    ("correct", "sent_again"): N_(
+        "The address is corrected, {count} sent again. This page shows when it has arrived. "
+        "Correct it in the booking system too."
+    ),
+    ("correct", "corrected"): N_("The address is corrected. Correct it in the booking system too."),
+    ("notice_resolve", "done"): N_("Marked as dealt with: {count}."),
+    ("notice_clear", "done"): N_("Cleared: {count}. Nothing else was changed."),
+    ("notice_reopen", "done"): N_("Open again: {count}."),
+    ("notice_undo", "done"): N_("Undone. Open again: {count}."),
+    ("notice_undo", "too_late"): N_("There is nothing to undo any more."),
+    ("notice_assign", "done"): N_("Assigned: {count}."),
+    ("notice_note", "done"): N_("The note is kept."),
+    ("incident_close", "done"): N_("The incident is closed. What waited for it goes out now: {count}."),
+    ("incident_resend", "done"): N_("Sent again: {count}."),
     # -- queue
     ("pause", "done"): N_("Paused. New mail is still taken in and waits."),
     ("pause", "already_paused"): N_("It was paused already; nothing was changed."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from dashboard.labels import STATUS, kind
 from dashboard.marking import N_
@@ -67,7 +68,7 @@ class BookingPage:
         return not any(line.mail.is_pending for line in self.lines)
 
 
-def prepare(card: BookingCard, *, tongue: Tongue, ids: CustomerIds) -> BookingPage:
+def prepare(card: BookingCard, *, tongue: Tongue, ids: CustomerIds, now: datetime) -> BookingPage:
     """Put a booking into words."""
     lines = tuple(_line(mail, tongue) for mail in card.mails)
     label = STATUS[card.deciding.status]
@@ -86,7 +87,7 @@ def prepare(card: BookingCard, *, tongue: Tongue, ids: CustomerIds) -> BookingPa
         card=card,
         tone="wait" if label.tone in {"off", "info"} and card.deciding.is_pending else label.tone,
         icon=label.icon,
-        headline=(_counted(card.mails, tongue), *_deciding(card, lines, tongue)),
+        headline=(_counted(card.mails, tongue), *_deciding(card, lines, tongue, now)),
         lines=lines,
         people=people,
         places=tuple(dict.fromkeys(places)) or (tongue.text(PLACES["subject"]),),
@@ -121,7 +122,7 @@ def _counted(mails: Sequence[Mail], tongue: Tongue) -> str:
     return said % {"num": tongue.number(total), "got": tongue.number(got)}
 
 
-def _deciding(card: BookingCard, lines: Sequence[Line], tongue: Tongue) -> list[str]:
+def _deciding(card: BookingCard, lines: Sequence[Line], tongue: Tongue, now: datetime) -> list[str]:
     """Say what the worst mail waits for or came to."""
     if card.why.verdict is Verdict.DELIVERED:
         return []
@@ -130,5 +131,5 @@ def _deciding(card: BookingCard, lines: Sequence[Line], tongue: Tongue) -> list[
     is_waiting = mail.status in OPEN and mail.newest.held is None and card.why.verdict is Verdict.PENDING
     if is_waiting and mail.newest.next_at is not None and mail.newest.attempts:
         said = tongue.text(N_("%(what)s: still being tried, next at %(time)s."))
-        return [said % {"what": what, "time": tongue.moment(mail.newest.next_at)}]
+        return [said % {"what": what, "time": tongue.soon(mail.newest.next_at, now)}]
     return [tongue.text(N_("%(what)s: %(title)s.")) % {"what": what, "title": card.why.title}]

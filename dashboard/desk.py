@@ -233,8 +233,12 @@ class Desk:
         text = self.tongue.text(sentence).format(count=answer.count) if sentence else answer.sentence
         return Banner(text=text, is_done=answer.is_done)
 
-    async def page(self, template: str, /, *, status: int = 200, **context: Any) -> Response:
-        """Show a page, with the banner of the change that led to it."""
+    async def page(self, template: str, /, *, status: int = 200, is_secret: bool = False, **context: Any) -> Response:
+        """Show a page, with the banner of the change that led to it.
+
+        The browser keeps it for its back button alone, so that a form that is gone back to has its old token and works
+        no second time; signing out clears that. A secret page is never kept.
+        """
         base: dict[str, Any] = {
             "desk": self,
             "person": self._person,
@@ -245,7 +249,9 @@ class Desk:
             "banner": await self._banner(),
             "form_token": new_token,
         }
-        return HTMLResponse(rendering.render(template, base | context), status_code=status)
+        is_kept = self.is_signed_in and self.request.method == "GET" and not is_secret
+        headers = {"Cache-Control": "private, no-cache"} if is_kept else None
+        return HTMLResponse(rendering.render(template, base | context), status_code=status, headers=headers)
 
     async def missing(self) -> Response:
         """Say that there is nothing of that name, for this person."""

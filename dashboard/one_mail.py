@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from dashboard.desk import Desk
+from dashboard.saying import Saying
 from relay import actions
 from relay.actions import Papers, Telling
 from relay.address import address_key
-from relay.classify.explain import Explanation, Words, render
+from relay.classify.explain import Explanation, Words, render, render_for_customer
 from relay.status import FAILED, OPEN, Status
 from relay.store import incidents, notices
 from relay.store.protocols import Tx
@@ -56,6 +57,7 @@ class Sheet:
     icon: str
     step: Step
     notices: tuple[int, ...]  #: open ones of this address, as far as the person sees their apps
+    can_be_noticed: bool  #: it can be put on the to-do list
     incident: int | None  #: the open one that this failure belongs to
     papers: Papers | None
 
@@ -120,6 +122,7 @@ def _sheet(tx: Tx, desk: Desk, told: Telling, *, with_papers: bool) -> Sheet:
         icon=icon,
         step=best_step(told, who=words.who, can_open_incident=bool(incident) and desk.may("operator"), now=desk.now),
         notices=_open_notices(tx, told, desk) if desk.may("support") else (),
+        can_be_noticed=actions.is_for_desk(told),
         incident=incident,
         papers=_papers(tx, told, desk) if with_papers and desk.may("support") else None,
     )
@@ -127,7 +130,7 @@ def _sheet(tx: Tx, desk: Desk, told: Telling, *, with_papers: bool) -> Sheet:
 
 def in_words(explanation: Explanation, desk: Desk) -> Words:
     """Say it to the reader."""
-    return render(explanation)
+    return render(explanation, tongue=Saying(desk.tongue))
 
 
 def best_step(told: Telling, *, who: str, can_open_incident: bool, now: datetime) -> Step:
@@ -186,4 +189,5 @@ def _papers(tx: Tx, told: Telling, desk: Desk) -> Papers | None:
     ourselves = actions.Ourselves(hostname=desk.config.node.hostname, names=names)
     give_up_after = desk.config.delivery.give_up_after
     made = actions.papers(tx, told.delivery.id, now=desk.now, give_up_after=give_up_after, ourselves=ourselves)
-    return made[0] if made else None
+    for_customer = render_for_customer(told.explanation, tongue=Saying(desk.tongue))
+    return replace(made[0], for_customer=for_customer) if made else None

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from dashboard.saying import Saying
+from dashboard.tongue import Tongue
 from relay.classify.explain import Course, Explanation, entry_for, render
 from relay.model import Category
+from relay.settings import Rate, parse_rate
 from relay.status import Status
 from relay.store.pauses import Pause
 from relay.store.queue import DomainQueue
@@ -40,6 +43,11 @@ class Order:
     reason: str = ""
     target: str = ""  #: the rate, or the host it goes through
     category: Category | None = None  #: of a back-off
+
+    @property
+    def rate(self) -> Rate:
+        """The pace of one that slows down."""
+        return parse_rate(self.target)
 
     def concerns(self, domain: str, mx: str | None) -> bool:
         """Tell whether all mail to this domain, last tried at this host, keeps to it."""
@@ -81,18 +89,19 @@ def all_orders(
     return sorted(found, key=lambda order: (_RANK[order.kind], order.since_at))
 
 
-def state_of(queue: DomainQueue, orders: Iterable[Order]) -> DomainState:
+def state_of(queue: DomainQueue, orders: Iterable[Order], *, tongue: Tongue) -> DomainState:
     """Say how it stands with one domain."""
     mine = tuple(order for order in orders if order.concerns(queue.domain, queue.mx))
-    return DomainState(queue=queue, orders=mine, said=answer_in_words(queue.category, queue.domain))
+    return DomainState(queue=queue, orders=mine, said=answer_in_words(queue.category, queue.domain, tongue=tongue))
 
 
-def answer_in_words(category: Category | None, domain: str) -> str:
+def answer_in_words(category: Category | None, domain: str, *, tongue: Tongue) -> str:
     """Say in a few words what a server answered while we still try."""
     if category is None:
         return ""
     entry = entry_for(Status.DEFERRED, category=category, course=Course.TRYING)
-    return render(Explanation(entry=entry, params={"domain": domain}, is_pending=True)).title
+    explanation = Explanation(entry=entry, params={"domain": domain}, is_pending=True)
+    return render(explanation, tongue=Saying(tongue)).title
 
 
 #: How long an order may be made to last; none: until somebody ends it.

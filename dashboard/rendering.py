@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from dashboard import blocks, labels, links, static
 from dashboard.tongue import Tongue
+from dashboard.values import said
 from relay.moments import json_time
 
 
@@ -32,7 +33,7 @@ def environment() -> jinja2.Environment:
         extensions=["jinja2.ext.i18n"],
     )
     env.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
-    env.filters |= {"when": when, "clock": clock, "ago": ago, "words": words}
+    env.filters |= {"when": when, "clock": clock, "ago": ago, "words": words, "said": value}
     env.globals |= {"static": static.url, "labels": labels, "links": links, "blocks": blocks}
     return env
 
@@ -62,6 +63,12 @@ def _ngettext(context: Context, one: str, many: str, n: int) -> str:
 def words(context: Context, source: str) -> str:
     """Translate a text that comes from a table, not from the template."""
     return _tongue(context).text(source)
+
+
+@pass_context
+def value(context: Context, what: object) -> str:
+    """Say a setting's value with its unit."""
+    return said(what, _tongue(context))
 
 
 def _time(when: datetime, text: str) -> Markup:

@@ -89,15 +89,6 @@ MARK_HELP: dict[str, Help] = {
     ),
 }
 
-#: Who can act, as the catalogue says it.
-WHO = {
-    "customer": N_("The customer"),
-    "you": N_("You"),
-    "admin": N_("Your admin"),
-    "wait": N_("Nobody needs to: wait"),
-    "nobody": N_("Nobody needs to"),
-}
-
 #: Letter keys, as waybill.js knows them.
 KEYS = (
     (("/",), N_("Go to the search box")),

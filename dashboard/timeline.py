@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from dashboard import labels
 from dashboard.labels import STATUS
 from dashboard.marking import N_
 from relay.actions import Telling
@@ -16,34 +17,21 @@ from relay.classify.explain import Explanation, explain
 from relay.model import Attempt, Delivery, Event
 from relay.status import FAILED, OPEN, Status
 
-#: What the events of a delivery are called: (words, colour, shape). Their own text stands in the details.
-EVENTS: dict[str, tuple[str, str, str]] = {
-    "resend": (N_("Sent again"), "info", "envelope"),
-    "suppressed": (N_("Not sent: the address is blocked"), "block", "no-entry"),
-    "cancel": (N_("Cancelled"), "off", "dot"),
-    "hold": (N_("Held back"), "wait", "clock"),
-    "release": (N_("Released to be sent"), "off", "dot"),
-    "flush": (N_("Next try brought forward"), "off", "dot"),
-    "interrupted": (N_("A try was interrupted, so it is sent again"), "wait", "clock"),
-    "late_result": (N_("A running try ended later"), "off", "dot"),
-    "deadline": (N_("Not arrived yet, and its time is nearly over: the desk was told"), "wait", "clock"),
-    "returned": (N_("It came back after it was accepted"), "bad", "cross"),
-    "complaint": (N_("The recipient marked it as spam"), "block", "no-entry"),
-    "not_spam": (N_("The recipient says that it was no spam"), "info", "info"),
-    "auto_reply": (N_("An automatic answer came"), "info", "envelope"),
-    "delayed": (N_("A server on the way reports that it still tries"), "wait", "clock"),
-    "receipt": (N_("A server on the way reports that it arrived"), "ok", "tick"),
-    "unread_report": (N_("Something came back that could not be understood"), "wait", "warning"),
-    "redirected": (N_("Redirected to another address"), "info", "info"),
-    "dsn": (N_("The sender was told by email"), "info", "envelope"),
-    "reclassify": (N_("The answer was read anew"), "off", "dot"),
-    "report_closed": (N_("Somebody looked at what came back"), "off", "dot"),
-    "booking": (N_("The booking was set by a person"), "info", "info"),
+#: How events look, where they are more than a note: (colour, shape). Green is for what their server confirmed alone.
+_LOOKS: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("resend", "auto_reply", "receipt", "dsn"), ("info", "envelope")),
+    **dict.fromkeys(("not_spam", "redirected", "correct", "booking"), ("info", "info")),
+    **dict.fromkeys(("hold", "interrupted", "deadline", "delayed", "pause"), ("wait", "clock")),
+    **dict.fromkeys(("suppressed", "complaint", "block"), ("block", "no-entry")),
+    "returned": ("bad", "cross"),
+    "unread_report": ("wait", "warning"),
 }
-_OTHER = (N_("Note"), "off", "dot")
+
+#: Events whose name says it all, but for the reason that a person gave.
+_PLAIN = frozenset({"resend", "cancel", "hold", "release", "flush", "deadline"})
 
 #: Events whose own text is plain enough to stand beside their name.
-_PLAIN_TEXT = frozenset({"resend", "cancel", "hold", "redirected", "booking", "deadline"})
+_WITH_TEXT = frozenset({"redirected", "booking"})
 
 #: Ends that the last try shows by itself.
 _SHOWN_BY_TRY = frozenset({Status.DELIVERED, Status.HARD_BOUNCED, Status.INVALID, Status.SENT})
@@ -110,10 +98,13 @@ def _events(told: Telling) -> Iterator[Line]:
 
 
 def _event(event: Event) -> Line:
-    text, tone, icon = EVENTS.get(event.kind, _OTHER)
-    is_plain = event.kind in _PLAIN_TEXT
-    note, raw = (event.text, "") if is_plain else ("", event.text)
-    return Line(at=event.at, text=text, tone=tone, icon=icon, by=event.by, note=note, raw=raw)
+    tone, icon = _LOOKS.get(event.kind, ("off", "dot"))
+    note, raw = "", event.text
+    if event.kind in _WITH_TEXT:
+        note, raw = event.text, ""
+    elif event.kind in _PLAIN:
+        note, raw = event.text.partition(": ")[2], ""
+    return Line(at=event.at, text=labels.event(event.kind), tone=tone, icon=icon, by=event.by, note=note, raw=raw)
 
 
 def _copies(told: Telling) -> Iterator[Line]:

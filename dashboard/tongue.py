@@ -97,6 +97,13 @@ class Tongue:
             day = format_date(local, "medium", locale=self.locale)
         return f"{day} {format_time(local, 'HH:mm', locale=self.locale)}"
 
+    def soon(self, when: datetime, now: datetime) -> str:
+        """Write a time that is near: "16:02" today, else with its date."""
+        local = self.local(when)
+        if local.date() == self.local(now).date():
+            return format_time(local, "HH:mm", locale=self.locale)
+        return self.moment(when, now=now)
+
     def day(self, when: datetime) -> str:
         """Write the date: "21 November 2026"."""
         return format_date(self.local(when), "long", locale=self.locale)

@@ -386,6 +386,7 @@ async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup
 
     from dashboard.app import build
     from dashboard.gate import StoreGate, record
+    from relay.config import secret_path
     from relay.wake import Waker
 
     class Server(uvicorn.Server):
@@ -405,8 +406,8 @@ async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup
         timeout_keep_alive=5,
         proxy_headers=bool(given.trusted_proxies),
         forwarded_allow_ips=[str(network) for network in given.trusted_proxies],
-        ssl_certfile=config.path(given.cert_file) if given.cert_file else None,
-        ssl_keyfile=str(config.path(given.key_file)) if given.key_file else None,
+        ssl_certfile=secret_path(config, given.cert_file) if given.cert_file else None,
+        ssl_keyfile=str(secret_path(config, given.key_file)) if given.key_file else None,
     )
     family = socket.AF_INET6 if ":" in config.dashboard.address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:

@@ -184,6 +184,7 @@ def secret_files(config: Config) -> list[tuple[str, Path]]:
     found += [(f"listener.{n}.key_file", listener.key_file) for n, listener in enumerate(config.listener, 1)]
     found += [(f"dkim.{n}.key_file", key.key_file) for n, key in enumerate(config.dkim, 1)]
     found.append(("delivery.smarthost_password_file", config.delivery.smarthost_password_file))
+    found.append(("dashboard.key_file", config.dashboard.key_file))
     return [(key, path) for key, path in found if path is not None]
 
 
@@ -202,7 +203,18 @@ def file_problems(config: Config) -> list[str]:
     for number, listener in enumerate(config.listener, 1):
         if listener.cert_file is not None and not config.path(listener.cert_file).is_file():
             problems.append(f"listener.{number}.cert_file: there is no file {config.path(listener.cert_file)}")
-    return problems
+    return problems + _pages_problems(config)
+
+
+def _pages_problems(config: Config) -> list[str]:
+    """Say whether the certificate of the pages is there; its key is a secret like the others."""
+    if config.dashboard.cert_file is None:
+        return []
+    try:
+        place = secret_path(config, config.dashboard.cert_file)
+    except ConfigError as error:
+        return [f"dashboard.cert_file: {problem}" for problem in error.problems]
+    return [] if place.is_file() else [f"dashboard.cert_file: there is no file {place}"]
 
 
 def warnings(config: Config) -> list[str]:

@@ -60,8 +60,8 @@ class IntakeSettings(Section):
     max_connections: int = Field(1000, ge=1)
     #: Bytes of message content being received or committed at one time, per process; above it clients wait.
     memory: Size = 256 * 1024**2
-    #: Refuse new mail (452) when the store's disk has less than this free.
-    min_free_space: Size = 512 * 1024**2
+    #: Refuse new mail (452) when the store's disk has less than this free; at least 16MiB, which deliveries go on with.
+    min_free_space: Size = Field(512 * 1024**2, ge=16 * 1024**2)
     #: A session that says nothing is closed after this (RFC 5321 asks for at least 5 minutes).
     timeout: Duration = timedelta(minutes=5)
     #: The longest one message may take to arrive.

@@ -28,7 +28,7 @@ QUIET = "booking"  #: the app whose mail is promised to be tried soon
 WHOLE: tuple[Callable[[], Scene], ...] = (
     lambda: scenes.outage_of_one(messages=21_000, days=7, begin=DAY + 9 * HOUR, lasts=7 * DAY),
     lambda: scenes.outage_of_ours(messages=3_000, days=1, begin=9 * HOUR, lasts=1.25 * DAY),
-    lambda: scenes.backlog(deferred=100_000, messages=600, lasts=600),
+    lambda: scenes.backlog(deferred=100_000, messages=600, lasts=600, dead_hosts=2000),
     lambda: scenes.burst(messages=20_000, others=300, seconds=60, lasts=600),
 )
 

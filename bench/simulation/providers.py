@@ -63,6 +63,7 @@ class Provider:
     is_greylisting: bool = False
     full_share: float = 0.0  #: of its mailboxes
     outage: Outage | None = None
+    lookup_seconds: float | None = None  #: what each look-up of its domains takes; None: as others'
 
 
 @dataclass(slots=True)
@@ -143,7 +144,9 @@ class Internet:
 
     async def route(self, *, domain: str, app: str) -> Route:
         del app
-        await asyncio.sleep(_TAKES_SECONDS if domain in self._looked_up else _LOOKS_UP_SECONDS)
+        usual = _TAKES_SECONDS if domain in self._looked_up else _LOOKS_UP_SECONDS
+        slow = self._by_domain[domain].lookup_seconds
+        await asyncio.sleep(usual if slow is None else slow)
         self._looked_up.add(domain)
         return self._routes[domain]
 

@@ -152,7 +152,7 @@ def lost_faults(played: Played) -> Iterator[str]:
         yield f"{len(taken)} were taken, {played.statuses.get('delivered', 0)} are shown as delivered"
     away = {each for provider in played.scene.providers if _is_gone(played, provider) for each in provider.domains}
     waiting = {domain: count for domain, count in played.left.items() if domain not in away}
-    if waiting and not played.scene.waiting:  # a backlog of old mail need not be worked off by then
+    if waiting:
         yield f"still waiting at the end: {waiting}"
 
 

@@ -119,19 +119,42 @@ def paced(*, messages: int, seconds: float, lasts: float, seed: int = 5) -> Scen
     )
 
 
-def backlog(*, deferred: int, messages: int, lasts: float, seed: int = 3) -> Scene:
+def backlog(*, deferred: int, messages: int, lasts: float, dead_hosts: int, seed: int = 3) -> Scene:
     """Hand in new mail while a backlog is due, all of it at the first second: most for dead servers."""
     random = Random(seed)
-    big, others, dead_ones = many(), small(100), dead(max(20, deferred // 50))
+    big, others, dead_ones = many(), small(100), dead(dead_hosts)
     addresses = Addresses(random, _shares(big, others, dead_ones[:1])[:-1])
     waiting = Addresses(random, [(big, 10.0), (GREY, 10.0), *((one, 80.0 / len(dead_ones)) for one in dead_ones)])
-    moments = evenly(random, messages=messages, seconds=lasts)
+    moments = evenly(random, messages=messages, seconds=0.9 * lasts)
     return Scene(
         name="backlog",
         providers=[big, PACED, SLOW, GREY, *others, *dead_ones],
         traffic=[Handed(at, "booking", addresses.draw()) for at in moments],
         lasts=lasts,
         waiting=[(Handed(-HOUR, "booking", waiting.draw()), 0.0) for _ in range(deferred)],
+        settings=SETTINGS,
+        seed=seed,
+    )
+
+
+def hung(
+    *, messages: int, others: int, lasts: float, is_dns: bool, within: float | None = None, seed: int = 6
+) -> Scene:
+    """Hand in very much at once for a domain whose look-up hangs, or whose server does, and other mail meanwhile."""
+    random = Random(seed)
+    away = None if is_dns else Outage(begin=0.0, end=float("inf"))
+    bad = Provider(name="bad.example", domains=("bad.example",), outage=away, lookup_seconds=60.0 if is_dns else None)
+    good = [many(), *small(30)]
+    addresses = Addresses(random, [(provider, 1.0) for provider in good])
+    moments = evenly(random, messages=others, seconds=within or 0.8 * lasts, begin=0.5)
+    return Scene(
+        name="hung look-up" if is_dns else "hung server",
+        providers=[bad, *good],
+        traffic=[
+            *(Handed(0.0, "booking", f"guest{number}@bad.example") for number in range(messages)),
+            *(Handed(at, "booking", addresses.draw()) for at in moments),
+        ],
+        lasts=lasts,
         settings=SETTINGS,
         seed=seed,
     )

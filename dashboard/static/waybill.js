@@ -1,6 +1,6 @@
 // What pages gain from JavaScript; each works without it. One listener for each kind of thing, found by its data- name.
 // data-live="URL": this part is fetched anew (3 s for a minute, then every minute) while the page is seen, until the
-//   server marks it data-final. data-copy: copies the text of the element it names. data-all: ticks every box of its
+//   server marks it data-final; data-slow: every minute from the start. data-copy: copies the text of the element it names. data-all: ticks every box of its
 //   form. The letter keys of the help page, unless the person switched them off.
 
 const seen = () => document.visibilityState === "visible";
@@ -8,7 +8,7 @@ let paused = false;
 
 function live(part) {
   let turns = 0, tag = part.dataset.tag || "";
-  const next = () => setTimeout(look, turns++ < 20 ? 3000 : 60000);
+  const next = () => setTimeout(look, turns++ < 20 && !("slow" in part.dataset) ? 3000 : 60000);
   async function look() {
     if (!part.isConnected || "final" in part.dataset) return;
     if (!seen() || paused) return void next();

@@ -29,7 +29,7 @@ async def show(desk: Desk) -> Response:
         near = await desk.read(lambda tx: actions.nearest(tx, number, apps=desk.apps))
         box = nothing(number, near, tongue=desk.tongue, ids=ids, is_booking=True)
         return await desk.page("booking_nothing.html", number=number, nothing=box, query=number)
-    page = prepare(card, tongue=desk.tongue, ids=ids)
+    page = prepare(card, tongue=desk.tongue, ids=ids, now=desk.now)
     return await desk.page("booking.html", page=page, sender=desk.asked("sender"), **_addresses(desk))
 
 
@@ -38,7 +38,7 @@ async def live(desk: Desk) -> Response:
     card = await _card(desk)
     if card is None:
         return await desk.missing()
-    page = prepare(card, tongue=desk.tongue, ids=await customer_ids(desk))
+    page = prepare(card, tongue=desk.tongue, ids=await customer_ids(desk), now=desk.now)
     return await fragment(desk, "_booking_live.html", page=page, **_addresses(desk))
 
 
@@ -55,7 +55,7 @@ async def _preview(desk: Desk, card: BookingCard, *, status: int = 200, is_empty
     found = await desk.read(
         lambda tx: actions.plan_booking_resend(tx, card, by=desk.person.name, now=desk.now, hostname=hostname)
     )
-    page = prepare(card, tongue=desk.tongue, ids=await customer_ids(desk))
+    page = prepare(card, tongue=desk.tongue, ids=await customer_ids(desk), now=desk.now)
     what = {line.mail.seq: line.what for line in page.lines}
     return await desk.page(
         "booking_resend.html", status=status, page=page, found=found, what=what, is_empty=is_empty, **_addresses(desk)

@@ -11,10 +11,12 @@ from starlette.routing import Route
 
 from dashboard.desk import Desk
 from dashboard.guard import at
-from dashboard.status_help import KEYS, MARK_HELP, STATUS_HELP, WHO
+from dashboard.labels import WHO
+from dashboard.saying import Saying
+from dashboard.status_help import KEYS, MARK_HELP, STATUS_HELP
 from relay.accounts import Role as AccountRole
 from relay.classify.entries import every_entry, with_pending
-from relay.classify.explain import Explanation, Words, render
+from relay.classify.explain import Explanation, Value, Words, render
 from relay.store import accounts
 from relay.store.protocols import Tx
 
@@ -52,11 +54,10 @@ def _entries(desk: Desk) -> Iterable[EntryHelp]:
     for key in every_entry():
         for is_pending in (True, False) if key in with_pending() else (False,):
             explanation = Explanation(entry=key, params=_example(desk), is_pending=is_pending)
-            yield EntryHelp(key=key, words=render(explanation))
+            yield EntryHelp(key=key, words=render(explanation, tongue=Saying(desk.tongue)))
 
 
-def _example(desk: Desk) -> dict[str, str | int]:
-    day = desk.tongue.moment(desk.now + timedelta(days=2), now=desk.now)
+def _example(desk: Desk) -> dict[str, Value]:
     return {
         "address": "anna@example.com",
         "domain": "example.com",
@@ -67,7 +68,7 @@ def _example(desk: Desk) -> dict[str, str | int]:
         "query": "BK-20931",
         "reply": _EXAMPLE_REPLY,
         "user": "Sari",
-        "until": day,
+        "until": desk.now + timedelta(days=2),
         "n": 13,
     }
 

@@ -84,8 +84,8 @@ async def to_do(desk: Desk) -> Response:
 
 
 ROUTES: list[Route] = [
-    at("/m/{id}/try", _step("try", _flush), need=Role.OPERATOR, methods=["POST"]),
-    at("/m/{id}/hold", _step("hold", _hold), need=Role.OPERATOR, methods=["POST"]),
+    at("/m/{id}/try", _step("try-mail", _flush), need=Role.OPERATOR, methods=["POST"]),
+    at("/m/{id}/hold", _step("hold-mail", _hold), need=Role.OPERATOR, methods=["POST"]),
     at("/m/{id}/release", _step("release", _release), need=Role.OPERATOR, methods=["POST"]),
     at("/m/{id}/cancel", _step("cancel", _cancel), need=Role.OPERATOR, methods=["POST"]),
     at("/m/{id}/dealt-with", dealt_with, need=Role.SUPPORT, methods=["POST"]),

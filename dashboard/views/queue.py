@@ -19,6 +19,7 @@ from dashboard.guard import at
 from dashboard.live import as_fragment
 from dashboard.marking import N_
 from dashboard.queue_state import SPANS, DomainState, Order, all_orders, answer_in_words, state_of
+from dashboard.tongue import Tongue
 from relay import actions
 from relay.actions import Answer
 from relay.address import to_a_label
@@ -66,17 +67,17 @@ def _orders(tx: Tx, now: datetime) -> list[Order]:
     return all_orders(pauses.every(tx), steering.every(tx, now=now), sites.load(tx), now=now)
 
 
-def _overview(tx: Tx, *, part: str, state: Waits | None, now: datetime) -> Overview:
+def _overview(tx: Tx, *, part: str, state: Waits | None, now: datetime, tongue: Tongue) -> Overview:
     orders = _orders(tx, now)
     found = queue.overview(tx, limit=_MOST_DOMAINS + 1, part=part, state=state)
-    rows = tuple(state_of(one, orders) for one in found[:_MOST_DOMAINS])
+    rows = tuple(state_of(one, orders, tongue=tongue) for one in found[:_MOST_DOMAINS])
     return Overview(totals=queue.totals(tx), rows=rows, orders=tuple(orders), is_cut=len(found) > _MOST_DOMAINS)
 
 
-def _one(tx: Tx, domain: str, *, after: int, now: datetime) -> OneDomain:
+def _one(tx: Tx, domain: str, *, after: int, now: datetime, tongue: Tongue) -> OneDomain:
     orders = _orders(tx, now)
     found = queue.overview(tx, limit=1, domain=domain)
-    state = state_of(found[0], orders) if found else None
+    state = state_of(found[0], orders, tongue=tongue) if found else None
     waiting = queue.waiting(tx, domain, after=after, limit=_PAGE + 1)
     return OneDomain(
         domain=domain,
@@ -105,7 +106,7 @@ async def rows(desk: Desk) -> Response:
 async def _list(desk: Desk, template: str, *, problems: Problems | None = None) -> Response:
     part, wanted = desk.asked("domain"), desk.asked("state")
     state = Waits(wanted) if wanted in set(Waits) else None
-    view = await desk.read(lambda tx: _overview(tx, part=part, state=state, now=desk.now))
+    view = await desk.read(lambda tx: _overview(tx, part=part, state=state, now=desk.now, tongue=desk.tongue))
     status = 422 if problems else 200
     return await desk.page(
         template, status=status, view=view, part_of=part, state=wanted, spans=SPANS, problems=problems or []
@@ -123,7 +124,9 @@ async def show_domain(desk: Desk) -> Response:
 async def _domain_page(
     desk: Desk, domain: str, *, problems: Problems | None = None, typed: dict[str, str] | None = None
 ) -> Response:
-    view = await desk.read(lambda tx: _one(tx, domain, after=desk.number("after") or 0, now=desk.now))
+    view = await desk.read(
+        lambda tx: _one(tx, domain, after=desk.number("after") or 0, now=desk.now, tongue=desk.tongue)
+    )
     return await desk.page(
         "queue_domain.html",
         status=422 if problems else 200,
@@ -131,7 +134,7 @@ async def _domain_page(
         spans=SPANS,
         problems=problems or [],
         typed=typed or {},
-        in_words=answer_in_words,
+        in_words=lambda category: answer_in_words(category, domain, tongue=desk.tongue),
     )
 
 

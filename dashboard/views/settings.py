@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
-from enum import Enum
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,11 +16,10 @@ from starlette.routing import Route
 from dashboard.access import Role
 from dashboard.desk import Desk
 from dashboard.guard import at
-from dashboard.marking import N_
 from dashboard.setting_words import KEYS, SECTIONS
 from dashboard.tongue import Tongue
+from dashboard.values import said
 from relay.config import InForce, effective, file_problems, warnings
-from relay.settings import Rate
 
 #: Keys whose number is one of bytes.
 _SIZES = frozenset({"memory", "min_free_space", "size"})
@@ -109,37 +106,6 @@ def _line(one: InForce, tongue: Tongue) -> Line:
         value=said(one.value, tongue, is_size=name in _SIZES),
         is_default=one.is_default,
     )
-
-
-def said(value: object, tongue: Tongue, *, is_size: bool = False) -> str:
-    """Say a value in the reader's words."""
-    if value is None or value == "" or value == [] or value == {}:
-        return tongue.text(N_("not set"))
-    if isinstance(value, bool):
-        return tongue.text(N_("yes")) if value else tongue.text(N_("no"))
-    if isinstance(value, Enum):
-        return str(value.value)
-    if isinstance(value, int):
-        return tongue.size(value) if is_size else tongue.number(value)
-    if isinstance(value, timedelta):
-        return _exactly(value, tongue)
-    if isinstance(value, Rate):
-        text = tongue.text(N_("{count} in {span}"))
-        return text.format(count=tongue.number(value.count), span=_exactly(value.per, tongue))
-    if isinstance(value, list):
-        return ", ".join(said(each, tongue) for each in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key} → {said(each, tongue)}" for key, each in value.items())
-    return str(value)
-
-
-def _exactly(value: timedelta, tongue: Tongue) -> str:
-    """Say a time in the largest unit that is exact, since a setting is no estimate."""
-    seconds = value.total_seconds()
-    for unit in (86400, 3600, 60):
-        if seconds >= unit and seconds % unit == 0:
-            return tongue.spell(seconds / unit, {86400: "day", 3600: "hour", 60: "minute"}[unit])
-    return tongue.spell(seconds, "second")
 
 
 ROUTES: list[Route] = [at("/settings", show, need=Role.ADMIN)]

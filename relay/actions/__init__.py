@@ -34,20 +34,35 @@ from relay.actions.customers import (
 )
 from relay.actions.erase import erase_person, erase_some, export_person, look_for_person, untouched
 from relay.actions.escalate import Ourselves, Papers, papers
-from relay.actions.incidents import close_incident, list_incidents, resend_part, show_incident
+from relay.actions.fixing import Fix, fix_address, foresee_fix
+from relay.actions.incidents import Report as IncidentReport
+from relay.actions.incidents import (
+    close_incident,
+    concerns,
+    list_incidents,
+    resend_failed,
+    resend_part,
+    show_incident,
+)
 from relay.actions.mails import Mail, mails
 from relay.actions.many import MOST_RESENT, Chosen, Fate, ManyForeseen, Tally, foresee_many, resend_one_of_many
 from relay.actions.nearest import Nearest, nearest
 from relay.actions.notices import (
+    Card,
     Wanted,
     add_notice,
     assign_notices,
     choose_notices,
     clear_notices,
+    is_for_desk,
+    is_wrong_address,
+    just_closed,
     list_notices,
+    note_notices,
     reopen_notices,
     resolve_notices,
     show_notice,
+    undo_closing,
 )
 from relay.actions.once import once
 from relay.actions.queue import cancel, cancel_many, flush, hold, pause, release, resume
@@ -55,6 +70,7 @@ from relay.actions.reclassify import Change, Place, Readings, Reclassified, chan
 from relay.actions.redirect import block_on, end_redirect, redirect
 from relay.actions.reports import close_report
 from relay.actions.resend import Plan, plan_resend, possible_forms, resend
+from relay.actions.sending import make_test, send_test
 from relay.actions.steering import end_reroute, end_slow, reroute, slow
 from relay.actions.telling import Telling, tell
 from relay.actions.undo import Undoing, Undone, plan_undo, undo
@@ -67,6 +83,7 @@ __all__ = [
     "AddressCard",
     "Answer",
     "BookingCard",
+    "Card",
     "Change",
     "Chosen",
     "Correction",
@@ -74,7 +91,9 @@ __all__ = [
     "CustomerCard",
     "CustomerIds",
     "Fate",
+    "Fix",
     "ImportTally",
+    "IncidentReport",
     "Inquiry",
     "Involved",
     "LastError",
@@ -111,6 +130,7 @@ __all__ = [
     "clear_notices",
     "close_incident",
     "close_report",
+    "concerns",
     "correct",
     "correspondence",
     "customer_card",
@@ -125,20 +145,27 @@ __all__ = [
     "export_person",
     "extend",
     "find_customers",
+    "fix_address",
     "flush",
     "foresee",
+    "foresee_fix",
     "foresee_many",
     "forms_in_list",
     "has_mail_of",
     "hold",
     "import_blocks",
     "import_list",
+    "is_for_desk",
+    "is_wrong_address",
+    "just_closed",
     "list_incidents",
     "list_notices",
     "look_for_person",
     "mails",
     "make_customer_ids",
+    "make_test",
     "nearest",
+    "note_notices",
     "once",
     "papers",
     "pause",
@@ -153,11 +180,13 @@ __all__ = [
     "reopen_notices",
     "reroute",
     "resend",
+    "resend_failed",
     "resend_one_of_many",
     "resend_part",
     "reset",
     "resolve_notices",
     "resume",
+    "send_test",
     "show_incident",
     "show_notice",
     "slow",
@@ -165,6 +194,7 @@ __all__ = [
     "tell",
     "unblock",
     "undo",
+    "undo_closing",
     "untouched",
     "verdict_of_booking",
     "why",

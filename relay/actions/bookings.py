@@ -72,7 +72,7 @@ def booking_card(
     places = [one for one in bookings.places(tx, booking) if one.message in messages]
     found_in = {(one.source, one.rule): one for one in places}
     from_apps = tuple(dict.fromkeys(row.app for row in rows))
-    listed = mails(rows)
+    listed = sorted(mails(rows), key=lambda mail: (mail.original.accepted_at, mail.seq))
     worst = _worst(tx, listed)
     return BookingCard(
         number=places[0].value if places else booking,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from relay.actions.answer import Answer, no
-from relay.actions.resend import Plan, resend
+from relay.actions.resend import Plan, plan_resend, resend
 from relay.incidents import advice, headline
 from relay.model import DeliveryId, Event
 from relay.store import events, incidents
@@ -67,6 +67,46 @@ def resend_part(tx: Tx, incident_id: int, delivery_id: DeliveryId, plan: Plan, *
     if not incidents.mark_resent(tx, incident_id, delivery_id, now=now):
         return no("left_out", "It was sent again before.")
     return resend(tx, plan)
+
+
+#: So many mails are sent again in one unit of work.
+_AT_ONCE = 200
+
+
+def resend_failed(tx: Tx, incident_id: int, *, by: str, now: datetime, hostname: str) -> Answer:
+    """Send again what failed in an incident and neither arrived nor is under way, a part of it when it is much."""
+    if incidents.get(tx, incident_id) is None:
+        return no("not_found", f"There is no incident {incident_id}.")
+    wanted = incidents.to_resend(tx, incident_id)
+    if not wanted:
+        return no("nothing_open", "Nothing in it needs sending again.")
+    sent: list[DeliveryId] = []
+    refused: list[str] = []
+    for delivery_id in wanted:
+        if len(sent) == _AT_ONCE:
+            break
+        plan = plan_resend(tx, delivery_id, by=by, now=now, hostname=hostname)
+        answer = plan if isinstance(plan, Answer) else resend_part(tx, incident_id, delivery_id, plan, now=now)
+        if answer.is_done:
+            sent += answer.deliveries
+        else:
+            refused.append(answer.sentence)
+    left = len(wanted) - len(sent) - len(refused)
+    said = [f"Sent again: {len(sent)}.", *refused[:3]]
+    if left:
+        said.append(f"{left} more are left: do it again for the next ones.")
+    return Answer(
+        key="some_refused" if refused else "more" if left else "done",
+        sentence=" ".join(said),
+        is_done=bool(sent) or not refused,
+        count=len(sent),
+        deliveries=tuple(sent),
+    )
+
+
+def concerns(tx: Tx, incident: Incident, apps: tuple[str, ...] | None) -> bool:
+    """Tell whether an incident is about mail of these apps; None: of any."""
+    return apps is None or incident.subject.app in apps or not incidents.apps_in(tx, incident.id).isdisjoint(apps)
 
 
 def _report(tx: Tx, incident: Incident, *, parts: tuple[Part, ...] = ()) -> Report:

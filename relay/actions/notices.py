@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from relay.actions.answer import Answer, no
 from relay.actions.telling import Telling
 from relay.address import address_key
 from relay.classify.explain import Explanation, Words, explain_delivery, render
 from relay.model import Delivery, Event, Message
-from relay.notices import CAUSES, State
+from relay.notices import ADDRESS_CAUSES, CAUSES, State
 from relay.status import OPEN
 from relay.store import addresses, events, notices
 from relay.store.notices import Mail, Notice, Person
@@ -48,6 +48,11 @@ class Wanted:
     ids: tuple[int, ...] = ()
     address: str | None = None
     cause: str | None = None
+    apps: tuple[str, ...] | None = None  #: no other notices than those about mail of these apps; None: of all
+
+
+#: How long what was just closed is offered to be opened again with one click.
+UNDO_FOR = timedelta(minutes=5)
 
 
 def list_notices(
@@ -63,6 +68,11 @@ def list_notices(
     return [_card(tx, one) for one in found]
 
 
+def is_wrong_address(notice: Notice) -> bool:
+    """Tell whether the address itself is the matter, so that correcting it is the way out."""
+    return notice.cause in ADDRESS_CAUSES
+
+
 def show_notice(tx: Tx, notice_id: int) -> Card | None:
     """One notice."""
     found = notices.get(tx, notice_id)
@@ -72,10 +82,18 @@ def show_notice(tx: Tx, notice_id: int) -> Card | None:
 def choose_notices(tx: Tx, wanted: Wanted) -> list[Notice]:
     """Find the notices that are meant, those that are closed included when they are named by id."""
     if wanted.ids:
-        found = [notices.get(tx, each) for each in dict.fromkeys(wanted.ids)]
-        return [one for one in found if one is not None]
-    address = address_key(wanted.address) if wanted.address else None
-    return notices.search(tx, address=address, cause=wanted.cause, limit=100_000)
+        named = [notices.get(tx, each) for each in dict.fromkeys(wanted.ids)]
+        found = [one for one in named if one is not None]
+    else:
+        address = address_key(wanted.address) if wanted.address else None
+        found = notices.search(tx, address=address, cause=wanted.cause, limit=100_000)
+    return [one for one in found if wanted.apps is None or one.app in wanted.apps]
+
+
+def just_closed(tx: Tx, wanted: Wanted, *, by: str, now: datetime) -> list[Notice]:
+    """Choose, of these notices, those that somebody closed a moment ago and may want back."""
+    chosen = choose_notices(tx, wanted)
+    return [one for one in chosen if one.closed_at and one.closed_at >= now - UNDO_FOR and one.by == by]
 
 
 def resolve_notices(tx: Tx, wanted: Wanted, *, by: str, now: datetime, note: str = "") -> Answer:
@@ -88,11 +106,16 @@ def clear_notices(tx: Tx, wanted: Wanted, *, by: str, now: datetime, note: str =
     return _close(tx, wanted, state=State.CLEARED, by=by, now=now, note=note)
 
 
+def is_for_desk(told: Telling) -> bool:
+    """Tell whether a mail did not arrive for a cause that the desk or the customer can do something about."""
+    return told.explanation.entry in CAUSES
+
+
 def add_notice(tx: Tx, told: Telling, *, by: str, now: datetime) -> Answer:
     """Put a mail that did not arrive on the list by hand, or back on it, under the cause that it ended with."""
     delivery, cause = told.delivery, told.explanation.entry
     key = address_key(delivery.address)
-    if cause not in CAUSES:
+    if not is_for_desk(told):
         return no("no_cause", "There is nothing that the desk or the customer could do about this mail.")
     if notices.search(tx, address=key, cause=cause, limit=1):
         return Answer(key="already", sentence="It is on the list already.")
@@ -129,6 +152,28 @@ def reopen_notices(tx: Tx, wanted: Wanted, *, by: str, now: datetime) -> Answer:
         by=by,
         now=now,
         none="it is open",
+    )
+
+
+def undo_closing(tx: Tx, wanted: Wanted, *, by: str, now: datetime) -> Answer:
+    """Open again what this person closed a moment ago; what others closed stays."""
+    chosen = just_closed(tx, wanted, by=by, now=now)
+    if not chosen:
+        return no("too_late", "There is nothing to undo: it is open again, or was closed too long ago.")
+    return reopen_notices(tx, Wanted(ids=tuple(one.id for one in chosen)), by=by, now=now)
+
+
+def note_notices(tx: Tx, wanted: Wanted, *, note: str, by: str, now: datetime) -> Answer:
+    """Put a note beside notices, for whoever takes them."""
+    return _change(
+        tx,
+        wanted,
+        lambda one: one.note != note and notices.annotate(tx, one.id, note=note),
+        word="noted",
+        event=f"Note: {note}" if note else "Note removed",
+        by=by,
+        now=now,
+        none="that is the note",
     )
 
 

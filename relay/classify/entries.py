@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
-from functools import cache
-from importlib.resources import files
+from relay.classify.sentences import table
 
 
-@cache
 def every_entry() -> tuple[str, ...]:
     """Give the key of every entry, in the order of the catalogue."""
-    text = files("relay.classify").joinpath("catalogue.toml").read_text(encoding="utf-8")
-    return tuple(tomllib.loads(text)["entry"])
+    return tuple(table("catalogue.toml")["entry"])
 
 
-@cache
 def with_pending() -> frozenset[str]:
     """Name the entries that are told differently while we still try."""
-    text = files("relay.classify").joinpath("catalogue.toml").read_text(encoding="utf-8")
-    return frozenset(key for key, entry in tomllib.loads(text)["entry"].items() if "pending" in entry)
+    return frozenset(key for key, entry in table("catalogue.toml")["entry"].items() if "pending" in entry)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +13,10 @@ from relay.cli.context import configured, nudge, opened
 from relay.cli.output import print_json, safe
 from relay.cli.times import Span, utc_now
 from relay.errors import Refused
-from relay.model import Delivery, DeliveryId, Message, MessageId, Submission, new_id
 from relay.status import OPEN, Status
 
 if TYPE_CHECKING:
+    from relay.model import Delivery, Message
     from relay.store.protocols import Store
 
 _POLL = 0.2  # seconds between looks at the store while waiting
@@ -33,6 +30,7 @@ _POLL = 0.2  # seconds between looks at the store while waiting
 @click.pass_obj
 def send_test(config_path: Path | None, address: str, sender: str | None, wait: timedelta | None, as_json: bool) -> int:
     """Put a short test message into the queue. With --wait exits 1 when it was not delivered in that time."""
+    from relay.actions import make_test
     from relay.address import validate
     from relay.store import spool
 
@@ -53,45 +51,6 @@ def send_test(config_path: Path | None, address: str, sender: str | None, wait: 
             delivery = _wait(store, delivery, seconds=wait.total_seconds())
     _print(submission.message, delivery, waited=wait is not None, as_json=as_json)
     return 1 if wait is not None and delivery.delivered_at is None and delivery.status is not Status.SENT else 0
-
-
-def make_test(address: str, *, sender: str | None, hostname: str, now: datetime) -> Submission:
-    """Write the test message."""
-    from relay.address import domain_of
-
-    sender = sender or f"postmaster@{hostname}"
-    message_id = MessageId(new_id())
-    content = EmailMessage(policy=SMTP.clone(utf8=not (address + sender).isascii()))
-    content["From"] = sender
-    content["To"] = address
-    content["Subject"] = f"Test from {hostname}"
-    content["Date"] = format_datetime(now)
-    content["Message-ID"] = f"<{message_id}@{hostname}>"
-    content.set_content(f"This is a test message of Waybill on {hostname}.\nIf you can read it, mail arrives.\n")
-    raw = content.as_bytes()
-    message = Message(
-        id=message_id,
-        accepted_at=now,
-        app="waybill",
-        mail_from=sender,
-        header_from=sender,
-        subject=str(content["Subject"]),
-        message_id=str(content["Message-ID"]),
-        size=len(raw),
-        kind="test",
-        listener="command line",
-        is_smtputf8=not (address + sender).isascii(),
-    )
-    delivery = Delivery(
-        id=DeliveryId(new_id()),
-        message_id=message_id,
-        address=address,
-        domain=domain_of(address),
-        status=Status.QUEUED,
-        created_at=now,
-        next_at=now,
-    )
-    return Submission(message=message, content=raw, deliveries=(delivery,))
 
 
 def _wait(store: Store, delivery: Delivery, *, seconds: float) -> Delivery:

@@ -17,6 +17,7 @@ from typing import Protocol
 from relay.delivery.carrier import Carrier, Connection
 from relay.delivery.contents import Contents
 from relay.delivery.contract import Envelope, HostResult
+from relay.delivery.looks import Looks
 from relay.delivery.return_path import ReturnPath
 from relay.delivery.site import Site
 from relay.delivery.transaction import Transaction
@@ -51,6 +52,9 @@ class CarriageOwner(Protocol):
     def recovered(self, site: Site) -> None:
         """Note that a site ended its back-off."""
 
+    def answered(self, site: Site) -> None:
+        """Note that somebody answers at a site that was looked at."""
+
     def sent_away(self, site: Site, claims: list[Claimed]) -> None:
         """Take back deliveries that are not to wait in memory."""
 
@@ -77,16 +81,20 @@ class Carriage:
         *,
         owner: CarriageOwner,
         short_at: int,
+        looks: Looks,
         begin: Callable[[Site], None],
+        opened: Callable[[Worker], None],
         monotonic: Callable[[], float],
         return_path: ReturnPath,
     ) -> None:
-        """`begin` lets further transactions of a site begin, when one has ended or a connection has opened."""
+        """`begin` lets further transactions of a site begin; `opened` hears of each connection that did."""
         self._carrier = carrier
         self._contents = contents
         self._owner = owner
         self._short_at = short_at
+        self._looks = looks
         self._begin_more = begin
+        self._has_opened = opened
         self._monotonic = monotonic
         self._return_path = return_path
         self._loads = {True: 0, False: 0}  #: deliveries queued or carried: first tries, retries
@@ -169,7 +177,8 @@ class Carriage:
         worker.connection = connection
         self.stop_connecting(worker)
         site.answered(self._monotonic(), worker.transaction)
-        self._begin_more(site)
+        self._looks.answered(site)
+        self._has_opened(worker)
 
     def stop_connecting(self, worker: Worker) -> None:
         worker.site.connecting -= worker.is_connecting
@@ -261,8 +270,10 @@ class Carriage:
     # -- what waits in memory
 
     def add_load(self, site: Site, transaction: Transaction, count: int) -> None:
-        site.add_load(count, mono=self._monotonic())
+        mono = self._monotonic()
+        site.add_load(count, mono=mono)
         self._loads[transaction.is_fresh] += count
+        self._looks.add(site, count, is_fresh=transaction.is_fresh, is_known=site.is_known(mono))
 
     def send_away_waiting(self, site: Site) -> None:
         """Give back everything of a site that has not begun."""

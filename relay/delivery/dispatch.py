@@ -126,6 +126,7 @@ class Dispatch:
         if (pause := self._steering.pause_of(site.key)) is not None:
             self._pause(claims, pause)
             return
+        has_room = has_room and self._pool.may_wait(site, is_fresh=is_fresh)
         if site.limits.connections == 0 or site.is_backing_off(self._clock()) or not has_room:
             self.sent_away(site, claims)
             return
@@ -224,10 +225,17 @@ class Dispatch:
         site.domains = set()
         maillog.site_recovered(site.key)
 
+    def answered(self, site: Site) -> None:
+        """Call back what left memory because nobody had answered there."""
+        if site.domains and site.step == 0:
+            self._recorder.wake(site.domains)
+            site.domains = set()
+
     def sent_away(self, site: Site, claims: list[Claimed]) -> None:
         """Give deliveries back until the site may take them; end those whose time is up."""
         now, mono = self._clock(), self._monotonic()
         is_troubled = site.step > 0
+        is_unseen = not is_troubled and not site.is_known(mono)
         until: dict[datetime, list[DeliveryId]] = {}
         if self._is_stopping and not is_troubled:
             self.let_go(claims)
@@ -246,8 +254,9 @@ class Dispatch:
                 continue
             if claim.message.expires_at is not None:
                 end = min(end, self._hasten(site, claim.message.expires_at, now))
-            next_at = now + site.away_for(now, mono=mono, ladder=self._plan.ladder)
-            if is_troubled:
+            is_retry = delivery.attempts > 0
+            next_at = now + site.away_for(now, mono=mono, ladder=self._plan.ladder, is_retry=is_retry)
+            if is_troubled or is_unseen:
                 site.domains.add(delivery.domain)
                 next_at = min(next_at, end)
             until.setdefault(next_at, []).append(delivery.id)

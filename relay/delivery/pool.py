@@ -5,7 +5,7 @@ the session open for `idle` when there is none, and ends. Handing a transaction 
 task is made while a worker lives. Over all sites there are at most `max_connections` workers; when they are used up
 the longest idle connection gives way, busy sites give up their second and further workers, and the sites that wait
 get their turn in order. Workers busy with retries may be half of all at most, so that a backlog for dead servers
-never takes the connections that new mail needs.
+never takes the connections that new mail needs; nor those of living servers' retries (looks.py).
 
 The pool gives transactions to workers and obeys site.py; how one is run and what follows from it is carriage.py.
 """
@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from relay.delivery.carriage import Carriage, CarriageOwner
 from relay.delivery.carrier import Carrier
 from relay.delivery.contents import Contents
+from relay.delivery.looks import Looks
 from relay.delivery.return_path import ReturnPath
 from relay.delivery.site import Site
 from relay.delivery.transaction import Transaction
@@ -37,17 +38,22 @@ class Pool:
         owner: CarriageOwner,
         tasks: asyncio.TaskGroup,
         max_connections: int,
-        short_at: int,
+        memory: int,
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
         return_path: ReturnPath,
     ) -> None:
+        """`memory`: deliveries of a kind (first tries, retries) that may be in memory."""
+        self._owner = owner
+        self._looks = Looks(connections=max_connections, deliveries=memory)
         self._carriage = Carriage(
             carrier,
             contents,
             owner=owner,
-            short_at=short_at,
+            short_at=memory // 2,
+            looks=self._looks,
             begin=self._begin,
+            opened=self._opened,
             monotonic=monotonic,
             return_path=return_path,
         )
@@ -61,6 +67,7 @@ class Pool:
         self._idle = IdleWorkers()
         self._starved: dict[Site, None] = {}  #: sites that wait for a connection slot, in order
         self._starved_due: dict[Site, None] = {}  #: sites that wait for the share of retries
+        self._unseen: dict[bool, dict[Site, None]] = {True: {}, False: {}}  #: that wait to be looked at, by `has_fresh`
         self._timers: dict[Site, asyncio.TimerHandle] = {}
         self._is_paused = False
         self._is_stopping = False
@@ -89,6 +96,10 @@ class Pool:
     def is_memory_short(self, *, is_fresh: bool) -> bool:
         """Tell whether the deliveries that wait or are carried leave little room for others of their kind."""
         return self._carriage.is_memory_short(is_fresh=is_fresh)
+
+    def may_wait(self, site: Site, *, is_fresh: bool) -> bool:
+        """Tell whether more deliveries may wait in memory for what becomes of the look at a site."""
+        return site.is_known(self._monotonic()) or self._looks.may_wait(site, is_fresh=is_fresh)
 
     def doubt(self, seconds: float) -> None:
         """Look again at everything before it is sent, for as long as claims of until now may be in memory."""
@@ -138,15 +149,19 @@ class Pool:
                 self._assign(self._idle.hand(site, transaction), transaction)
             elif not site.may_connect(mono):
                 break
+            elif not self._may_look(site, mono):
+                self._unseen[site.has_fresh][site] = None
+                break
             elif len(self._workers) >= self._max:
                 (self._starved if site.has_fresh or self._is_due_allowed else self._starved_due)[site] = None
                 self._idle.dismiss_oldest()
                 break
             else:
-                transaction = site.take(now, mono=mono, is_due_allowed=self._is_due_allowed)
+                is_due_allowed = self._is_due_allowed and self._may_look(site, mono, is_fresh=False)
+                transaction = site.take(now, mono=mono, is_due_allowed=is_due_allowed)
                 if transaction is None:
                     break
-                self._start(site, transaction)
+                self._start(site, transaction, is_look=not site.is_known(mono))
         if site.queued:
             self._look_again(site, now, mono=mono)
 
@@ -171,13 +186,19 @@ class Pool:
 
     # -- workers
 
-    def _start(self, site: Site, transaction: Transaction) -> None:
+    def _may_look(self, site: Site, mono: float, *, is_fresh: bool | None = None) -> bool:
+        is_fresh = site.has_fresh if is_fresh is None else is_fresh
+        return site.is_known(mono) or self._looks.has_room(is_fresh=is_fresh)
+
+    def _start(self, site: Site, transaction: Transaction, *, is_look: bool) -> None:
         worker = Worker(site, transaction)
         self._workers[worker] = None
         self._due_workers += worker.is_due
         site.workers += 1
         site.connecting += 1
         worker.is_connecting = True
+        if is_look:
+            self._looks.begin(worker)
         worker.task = self._tasks.create_task(self._run(worker))
 
     def _assign(self, worker: Worker, transaction: Transaction) -> None:
@@ -236,6 +257,13 @@ class Pool:
         if not self._is_place_wanted and not worker.site.is_over_limit:
             await self._idle.wait(worker, seconds=limits.idle.total_seconds())
 
+    def _opened(self, worker: Worker) -> None:
+        """Let others connect once this one has."""
+        if self._looks.end(worker):
+            self._owner.answered(worker.site)
+            self._serve_unseen()
+        self._begin(worker.site)
+
     async def _end(self, worker: Worker) -> None:
         """Close the connection and let others have the place."""
         site = worker.site
@@ -244,6 +272,7 @@ class Pool:
             await self._close(worker)
         finally:
             del self._workers[worker]
+            self._looks.end(worker)
             self._due_workers -= worker.is_due
             site.workers -= 1
             self._carriage.stop_connecting(worker)
@@ -266,6 +295,15 @@ class Pool:
         for waiting in (self._starved, self._starved_due):
             for site in list(waiting):
                 if len(self._workers) >= self._max or (waiting is self._starved_due and not self._is_due_allowed):
+                    break
+                waiting.pop(site, None)
+                self._begin(site)
+        self._serve_unseen()
+
+    def _serve_unseen(self) -> None:
+        for is_fresh, waiting in self._unseen.items():
+            for site in list(waiting):
+                if len(self._workers) >= self._max or not self._looks.has_room(is_fresh=is_fresh):
                     break
                 waiting.pop(site, None)
                 self._begin(site)

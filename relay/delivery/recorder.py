@@ -83,6 +83,11 @@ class Recorder:
         self._batch.wake_domains.update(wake_domains)
         self._wake.set()
 
+    def wake(self, domains: Iterable[str]) -> None:
+        """Make due what waits for the site of these domains."""
+        self._batch.wake_domains.update(domains)
+        self._wake.set()
+
     def end(self) -> None:
         """Let run() return once everything is recorded."""
         self._is_ending = True

@@ -4,7 +4,8 @@ Deliveries of one message to several domains are handed on together when their l
 the claim, so that domains which share a site share a transaction; a domain that hangs keeps only its own deliveries.
 Look-ups for retries may be half of all that run, so that dead domains never delay new mail. The router caches.
 A look-up that takes longer than half a second is slow. It goes on, but only so many deliveries wait in memory for slow
-ones, first tries and retries apart; the newest beyond that are given back and find the answer when they return.
+ones, first tries and retries apart, and each domain has its share of these; the newest beyond that are given back and
+find the answer when they return.
 """
 
 from __future__ import annotations
@@ -126,14 +127,17 @@ class Routing:
         self._make_room()
 
     def _make_room(self) -> None:
-        """Give back what waits for slow look-ups beyond the room."""
+        """Give back what waits for slow look-ups beyond the room, of which each domain has its share."""
+        share = max(1, MAX_WAITING // max(1, len(self._slow)))
         counts = {True: 0, False: 0}
         for key in self._slow:
             staying = []
+            own = {True: 0, False: 0}
             for bundle in self._bundles[key]:
                 claims = bundle.missing[key]
                 is_fresh = claims[0].delivery.attempts == 0
-                if counts[is_fresh] + len(claims) <= MAX_WAITING:
+                if counts[is_fresh] + len(claims) <= MAX_WAITING and own[is_fresh] + len(claims) <= share:
+                    own[is_fresh] += len(claims)
                     counts[is_fresh] += len(claims)
                     staying.append(bundle)
                 else:

@@ -304,7 +304,7 @@ class Scheduler:
             owner=self._dispatch,
             tasks=tasks,
             max_connections=delivery.max_connections,
-            short_at=BUDGET // 4,
+            memory=BUDGET // 2,
             clock=self._clock,
             monotonic=self._monotonic,
             return_path=self._judge.return_path,

@@ -50,6 +50,8 @@ SHRUNK_FOR = 60.0
 _STORED_AFTER = 5.0  #: seconds after which a back-off is surely stored
 _PROBE_LATER = timedelta(seconds=6)  #: a beat, and the second it takes to notice
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+#: Seconds that retries stay away from a site for whose look there is no room: so long at first, then twice that, …
+_UNSEEN_PAUSES = (30.0, 240.0)
 _GROWTH = 20  #: deliveries until full concurrency after a back-off
 
 
@@ -83,6 +85,8 @@ class Site:
         self._due = Lane()
         self._is_due_next = False
         self._pushed_at = float("-inf")
+        self._unseen_pause = 0.0
+        self._unseen_until = float("-inf")
         self._recorded_at = _NEVER  #: when its back-off last changed, here or in a process we heard of
 
     def limit_to(self, limits: SiteLimits) -> None:
@@ -162,7 +166,7 @@ class Site:
             return False
         if self.step > 0:
             return not self.connecting  # for the probe, however long an old transaction still takes
-        if self.connecting and mono > self._known_until:
+        if self.connecting and not self.is_known(mono):
             return False
         return self.workers < self._allowed
 
@@ -174,8 +178,13 @@ class Site:
     def answered(self, mono: float, transaction: Transaction | None = None) -> None:
         """Note that a session was opened, for this transaction: the site is alive, and its rate counts from now."""
         self._known_until = mono + KNOWN_FOR
+        self._unseen_pause = 0.0
         if self._rate is not None and transaction is not None:
             self._rate.postpone(transaction.taken_at, mono)
+
+    def is_known(self, mono: float) -> bool:
+        """Tell whether somebody answered there within the last minute."""
+        return mono <= self._known_until
 
     def shrink(self, mono: float) -> None:
         """Note that it refused a further connection while others were open."""
@@ -293,7 +302,7 @@ class Site:
     @property
     def is_quiet(self) -> bool:
         """Tell whether nothing would be lost by forgetting it."""
-        return self.step == 0 and not self.load and not self.workers and self._rate is None
+        return self.step == 0 and not self.load and not self.workers and self._rate is None and not self.domains
 
     # -- room
 
@@ -333,11 +342,12 @@ class Site:
             return float("inf")
         return max(MIN_ROOM, 2 * self._throughput.total(mono))
 
-    def away_for(self, now: datetime, *, mono: float, ladder: Sequence[timedelta]) -> timedelta:
+    def away_for(self, now: datetime, *, mono: float, ladder: Sequence[timedelta], is_retry: bool = False) -> timedelta:
         """Say for how long a delivery that cannot wait in memory is sent away.
 
         While backing off: until the step ends, or for one more step while a probe runs (its success calls them
-        back). When merely full: the deliveries sent away are spread as the site works them off, 1 to 60 s.
+        back). When merely full: the deliveries sent away are spread as the site works them off, 1 to 60 s; retries
+        for a site that nobody has answered from longer each time, for its first answer calls them back.
         """
         if self.step > 0:
             if self.until_at is not None and now < self.until_at:
@@ -345,4 +355,13 @@ class Site:
             return ladder[min(self.step, len(ladder)) - 1]
         pace = max(10.0, self._throughput.total(mono) / WINDOW_SECONDS)
         self._pushed_at = max(self._pushed_at, mono) + 1 / pace
-        return timedelta(seconds=min(60.0, max(1.0, self._pushed_at - mono)))
+        spread = min(60.0, max(1.0, self._pushed_at - mono))
+        is_unseen = is_retry and not self.is_known(mono) and self.limits.connections > 0
+        return timedelta(seconds=spread + (self._wait_unseen(mono) if is_unseen else 0.0))
+
+    def _wait_unseen(self, mono: float) -> float:
+        if mono >= self._unseen_until:
+            least, most = _UNSEEN_PAUSES
+            self._unseen_pause = min(most, max(least, 2 * self._unseen_pause))
+            self._unseen_until = mono + self._unseen_pause
+        return self._unseen_until - mono

@@ -105,7 +105,8 @@ def check_room(smtp: RelaySMTP, app: App, parameters: MailParameters) -> None:
         raise Refused(552, "5.3.4", f"at most {app.limits.size} bytes are taken", reason="too_large")
     if not reception.acceptor.is_healthy:
         raise Refused(451, "4.3.0", "the store is being checked, try again later", reason="store_trouble")
-    if reception.free_space() < reception.config.intake.min_free_space + parameters.size:
+    wanted = parameters.size + reception.memory.used  # what others are sending has not reached the disk yet
+    if reception.free_space() < reception.config.intake.min_free_space + wanted:
         raise Refused(452, "4.3.1", "the disk is full, try again later", reason="shortage")
     if not reception.rates.take(app.name, app.limits.rate, now=smtp.loop.time()):
         raise Refused(451, "4.7.0", "too many mails, try again in a while", reason="rate_limited")

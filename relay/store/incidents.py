@@ -58,6 +58,7 @@ class Part:
     status: Status
     at: datetime
     resent_at: datetime | None
+    app: str
     subject: str
     booking: str | None
     reply: str | None
@@ -170,12 +171,18 @@ def parts(tx: Tx, incident_id: int, *, limit: int = 50) -> list[Part]:
             status=Status(row["status"]),
             at=row["at"],
             resent_at=row["resent_at"],
+            app=row["app"],
             subject=row["subject"],
             booking=row["booking"],
             reply=row["reply"],
         )
         for row in tx.rows("incidents.deliveries", {"id": incident_id, "limit": limit})
     ]
+
+
+def apps_in(tx: Tx, incident_id: int) -> frozenset[str]:
+    """Name the apps whose mail is in it."""
+    return frozenset(row["app"] for row in tx.rows("incidents.apps", {"id": incident_id}))
 
 
 def to_resend(tx: Tx, incident_id: int, *, only: DeliveryId | None = None) -> list[DeliveryId]:

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from relay.store.conditions import Where, contains
 from relay.store.protocols import Value
+from relay.store.tally_filters import add_apps
 from relay.store.text import fold, like_pattern
 
 _NOTICE_WORDS = """(
@@ -25,6 +27,90 @@ _NOTICE_WORDS = """(
 ' || COALESCE(m.booking, '') || '
 ' || COALESCE(m.subject, '')
 )"""
+
+
+_FROM = """FROM notice n LEFT JOIN address a ON a.address = n.address
+LEFT JOIN delivery d ON d.id = n.delivery_id LEFT JOIN message m ON m.id = d.message_id"""
+
+#: What the desk sees first: mail for something that is still to come, the nearest first; then what waits longest.
+_RANK = "CASE WHEN m.event_at >= :now_at THEN 0 ELSE 1 END"
+_URGENT = "CASE WHEN m.event_at >= :now_at THEN m.event_at ELSE n.opened_at END"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a notice stands in its list: what a page's last one hands to the next page."""
+
+    rank: int
+    at: datetime
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Which notices are listed; every part given must fit."""
+
+    state: str = "open"  #: open | resolved | cleared
+    assigned: str | None = None  #: to this person
+    cause: str | None = None
+    app: str | None = None
+    apps: tuple[str, ...] | None = None  #: only notices about mail of these apps exist; None: of all
+    after: Place | None = None
+    limit: int = 50
+
+
+def notice_page(listing: Listing, *, now: datetime) -> tuple[str, dict[str, Value]]:
+    """List notices with whose they are and what their mail was about: open ones by urgency, others newest first."""
+    where = _listed(listing)
+    where.params |= {"limit": listing.limit}
+    is_open, after = listing.state == "open", listing.after
+    rank, at = (_RANK, _URGENT) if is_open else ("0", "n.closed_at")
+    if is_open:
+        where.params |= {"now_at": now}
+    if after is not None:
+        sign = ">" if is_open else "<"
+        where.add(
+            f"({rank}, {at}, n.id) {sign} (:after_rank, :after_at, :after_id)",
+            after_rank=after.rank,
+            after_at=after.at,
+            after_id=after.id,
+        )
+    order = "urgency, placed_at, n.id" if is_open else "placed_at DESC, n.id DESC"
+    sql = (
+        f"SELECT n.*, {rank} AS urgency, {at} AS placed_at, a.name, a.phone, a.customer, a.error_count,"
+        " d.name AS to_name, d.status, m.booking, m.subject, m.event_at"
+        f" {_FROM} {where.text()} ORDER BY {order} LIMIT :limit"
+    )
+    return sql, where.params
+
+
+def notice_count(listing: Listing, *, most: int) -> tuple[str, dict[str, Value]]:
+    """Count notices, no further than `most`."""
+    where = _listed(listing)
+    where.params |= {"limit": most}
+    return f"SELECT COUNT(*) AS count FROM (SELECT 1 FROM notice n {where.text()} LIMIT :limit) AS few", where.params
+
+
+def notice_facets(listing: Listing) -> tuple[str, dict[str, Value]]:
+    """Say which causes, apps and people the notices of a list have."""
+    where = _listed(listing)
+    return f"SELECT DISTINCT n.cause, n.app, n.assigned FROM notice n {where.text()} LIMIT 500", where.params
+
+
+def _listed(listing: Listing) -> Where:
+    where = Where()
+    # Spelled, so that the index of open notices is used for them.
+    where.add("n.state = 'open'" if listing.state == "open" else "n.state = :state")
+    if listing.state != "open":
+        where.params |= {"state": listing.state}
+    for column in ("assigned", "cause", "app"):
+        value: str | None = getattr(listing, column)
+        if value is not None:
+            where.add(f"n.{column} = :{column}", **{column: value})
+    if listing.apps is not None:
+        # Other names than the one app that may be asked for beside them.
+        add_apps(where, "n.app", listing.apps)
+    return where
 
 
 def notice_search(

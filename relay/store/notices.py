@@ -62,8 +62,21 @@ class Mail:
     message_id: MessageId
     status: Status
     accepted_at: datetime
+    app: str
     subject: str
     booking: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A mail that was sent again because of a notice, or before it."""
+
+    original: DeliveryId  #: of the mail that did not arrive
+    id: DeliveryId
+    message_id: MessageId
+    address: str
+    status: Status
+    created_at: datetime
 
 
 def follow(tx: Tx, subject: Row, disposition: Disposition) -> None:
@@ -205,13 +218,18 @@ def assign(tx: Tx, notice_id: int, *, to: str | None) -> bool:
     return tx.run("notices.assign", {"id": notice_id, "assigned": to}) == 1
 
 
+def annotate(tx: Tx, notice_id: int, *, note: str) -> bool:
+    """Put a note beside a notice, in place of the one before."""
+    return tx.run("notices.annotate", {"id": notice_id, "note": note}) == 1
+
+
 # -- what people see
 
 
 def get(tx: Tx, notice_id: int) -> Notice | None:
     """One notice."""
     row = tx.one("notices.get", {"id": notice_id})
-    return _notice(row) if row is not None else None
+    return notice_of(row) if row is not None else None
 
 
 def open_on(tx: Tx, address: str) -> list[Row]:
@@ -242,7 +260,7 @@ def search(
         before=(last["last_at"], last["id"]) if last is not None else None,
         limit=limit,
     )
-    return [_notice(row) for row in tx.compose(sql, params)]
+    return [notice_of(row) for row in tx.compose(sql, params)]
 
 
 def person_of(tx: Tx, address: str) -> Person:
@@ -270,10 +288,27 @@ def mails_of(tx: Tx, notice: Notice) -> list[Mail]:
             message_id=MessageId(row["message_id"]),
             status=Status(row["status"]),
             accepted_at=row["accepted_at"],
+            app=row["app"],
             subject=row["subject"],
             booking=row["booking"],
         )
         for row in found
+    ]
+
+
+def copies_of(tx: Tx, notice: Notice) -> list[Copy]:
+    """What became of the newest mails that the notice is about when they were sent again, the newest copy first."""
+    params: dict[str, Value] = {"address": notice.address, "since": notice.opened_at, "limit": 5 * _MAILS}
+    return [
+        Copy(
+            original=DeliveryId(row["original"]),
+            id=DeliveryId(row["id"]),
+            message_id=MessageId(row["message_id"]),
+            address=row["address"],
+            status=Status(row["status"]),
+            created_at=row["created_at"],
+        )
+        for row in tx.rows("notices.copies", params)
     ]
 
 
@@ -282,7 +317,7 @@ def mails_of(tx: Tx, notice: Notice) -> list[Mail]:
 
 def to_suggest(tx: Tx, *, before: datetime, limit: int) -> list[Notice]:
     """Open notices without a suggestion that nobody has looked at since `before`, those never looked at first."""
-    return [_notice(row) for row in tx.rows("notices.to_suggest", {"before": before, "limit": limit})]
+    return [notice_of(row) for row in tx.rows("notices.to_suggest", {"before": before, "limit": limit})]
 
 
 def suggest(tx: Tx, notice_id: int, *, suggestion: str | None, at: datetime) -> None:
@@ -313,7 +348,8 @@ def relatives(tx: Tx, notice: Notice) -> list[Relative]:
     ]
 
 
-def _notice(row: Row) -> Notice:
+def notice_of(row: Row) -> Notice:
+    """Read a row of the table."""
     return Notice(
         id=row["id"],
         address=row["address"],

@@ -131,6 +131,9 @@ class Writer(Protocol):
     def rest(self) -> None:
         """Housekeeping while there is nothing to do."""
 
+    def make_room(self) -> None:
+        """Give back to the disk what is not needed, after a commit that found no room."""
+
     def close(self) -> None:
         """Close; never raises."""
 

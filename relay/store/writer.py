@@ -5,6 +5,9 @@ answers all of them at once. There is no delay to gather more: while one commit 
 group gathers by itself. A unit that raises is taken back alone and its error handed to its caller. Nobody is answered
 with success before COMMIT has returned.
 
+Room: a unit that finds none fails with StoreFull, and what the database keeps beside its file (the WAL) is then given
+back to the disk, so that the next one may find some.
+
 Health: after a DiskFault the connection is dropped and the thread reopens and checks the store, with pauses between
 tries, while units fail at once. A commit that failed so is not kept; only a crash before the next good commit could
 still bring it back, so that a client that was told 451 may then be stored twice, but never lost.
@@ -22,7 +25,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
-from relay.errors import StoreError
+from relay.errors import StoreError, StoreFull
 from relay.store.protocols import Backend, DiskFault, Tx, Writer
 
 GROUP_LIMIT = 200
@@ -154,9 +157,20 @@ class WriterThread:
         except StoreError as error:
             writer.rollback()
             _fail(group, error)
+        if any(isinstance(ticket.error, StoreFull) for ticket in group):
+            self._make_room(writer)
         faults = [ticket.error for ticket in group if isinstance(ticket.error, DiskFault)]
         if faults:
             self._reopen(str(faults[0]))
+
+    def _make_room(self, writer: Writer) -> None:
+        """Free what can be freed, so that those who ask again find room; they log that there was none."""
+        try:
+            writer.make_room()
+        except DiskFault as error:
+            self._reopen(str(error))
+        except StoreError:
+            pass  # not even for this is there room: the next unit that finds none tries again
 
     def _housekeep(self) -> None:
         """Checkpoint when due; a failure there does not touch what was committed."""

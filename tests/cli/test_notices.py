@@ -111,7 +111,7 @@ def test_m000_10_a_notice_is_ended_by_a_person_and_nothing_else_changes(desk: De
     assert f"{closed['state']} " in desk.run("notices", "list", "--all").out
     assert desk.run("notices", verb, str(one["id"])).code == 1
     assert desk.run("notices", "reopen", str(one["id"])).code == 0
-    assert rows(desk) == [one]
+    assert rows(desk) == [{**one, "note": "rang her"}]  # what was written stays
     assert desk.run("notices", "reopen", str(one["id"])).code == 1
 
 

@@ -40,7 +40,7 @@ CONFIG = """
 hostname = "relay.example.org"
 data_dir = "data"
 [intake]
-min_free_space = "0"
+min_free_space = "16MiB"
 [[listener]]
 address = "127.0.0.1:2525"
 [[app]]

@@ -42,7 +42,7 @@ def test_m000_6_correct_and_resend_goes_to_the_new_address(house: House, mail: D
     bob = house.client("bob")
     page = bob.get(send(bob, mail, resend="yes")).text
     assert of(house, mail) == [(NEW, Status.QUEUED)]
-    assert "correct the address there too" in page
+    assert "Correct it in the booking system too" in page
     with house.desk.store() as store:
         assert store.read_now(lambda tx: addresses.corrected_to(tx, OLD)) == NEW
     (row,) = house.audited

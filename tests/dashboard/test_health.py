@@ -33,7 +33,7 @@ def test_health_names_a_listener_that_does_not_answer(house: House) -> None:
 
 
 def test_health_says_that_the_disk_is_nearly_full(house: House, listening: int) -> None:
-    house.config_text = house.config_text.replace('min_free_space = "0"', 'min_free_space = "900000GiB"')
+    house.config_text = house.config_text.replace('min_free_space = "16MiB"', 'min_free_space = "900000GiB"')
     answer = house.client().get("/healthz")
     assert answer.status_code == 503
     assert answer.json()["problems"] == ["the disk is nearly full: new mail is being refused"]

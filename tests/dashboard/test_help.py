@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.status_help import KEYS, STATUS_HELP, WHO
+from dashboard.labels import WHO
+from dashboard.status_help import KEYS, STATUS_HELP
 from relay.accounts import Account, Role
 from relay.classify.entries import every_entry, with_pending
 from relay.status import Status

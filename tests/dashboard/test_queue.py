@@ -103,7 +103,7 @@ def test_mail_is_slowed_and_rerouted_and_goes_its_usual_way_again(house: House) 
     client = house.client("olga")
     here = "/queue/example.com"
     page = order(client, here, "slow", rate_count="30", rate_per="m", reason="gently", **on("example.com"))
-    assert "At most 30/1m" in page
+    assert "At most 30 in 1 minute" in page
     page = order(client, here, "reroute", host="mx.other.example", **on("example.com"))
     assert "Through mx.other.example:25" in page
     order(client, here, "end_slow", **on("example.com"))

@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.setting_words import KEYS, SECTIONS
 from dashboard.tongue import Tongue
-from dashboard.views.settings import said
+from dashboard.values import said
 from relay.config import effective, load_text
 from relay.settings import Config, Rate
 from tests.dashboard.house import CONFIG, House

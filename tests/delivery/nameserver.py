@@ -126,11 +126,11 @@ class NameServer(asyncio.DatagramProtocol):
 
 
 @contextlib.asynccontextmanager
-async def answering(zone: Zone, *, ttl: int = 300) -> AsyncIterator[NameServer]:
-    """Run a DNS server for the length of a block."""
+async def answering(zone: Zone, *, ttl: int = 300, port: int = 0) -> AsyncIterator[NameServer]:
+    """Run a DNS server for the length of a block, on a free port or where one was before."""
     loop = asyncio.get_running_loop()
     server = NameServer(zone, ttl=ttl)
-    over_udp, over_tcp = _same_port()
+    over_udp, over_tcp = _same_port(port)
     server.port = over_udp.getsockname()[1]
     await loop.create_datagram_endpoint(lambda: server, sock=over_udp)
     tcp = await asyncio.start_server(server.serve_tcp, sock=over_tcp)
@@ -143,12 +143,12 @@ async def answering(zone: Zone, *, ttl: int = 300) -> AsyncIterator[NameServer]:
         await server.closed
 
 
-def _same_port() -> tuple[socket.socket, socket.socket]:
+def _same_port(port: int) -> tuple[socket.socket, socket.socket]:
     """Bind a free port for UDP whose twin for TCP is free too."""
     while True:
         over_udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         over_tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        over_udp.bind(("127.0.0.1", 0))
+        over_udp.bind(("127.0.0.1", port))
         try:
             over_tcp.bind(over_udp.getsockname())
         except OSError:

@@ -23,7 +23,7 @@ class Say:
     """What to answer, and what to do then."""
 
     data: bytes = b""
-    then: str = "go on"  #: go on | stall | close | reset | tls | garbage tls
+    then: str = "go on"  #: go on | drip (a byte now and then, without end) | stall | close | reset | tls | garbage tls
 
 
 Script = Mapping[str, "Say | list[Say]"]
@@ -125,7 +125,11 @@ class Peer:
     async def _do(self, say: Say, writer: asyncio.StreamWriter) -> bool:
         writer.write(say.data)
         await writer.drain()
-        if say.then == "stall":
+        if say.then == "drip":
+            while not self._stop.is_set():
+                writer.write(b"2")
+                await asyncio.sleep(0.05)
+        elif say.then == "stall":
             await self._stop.wait()
         elif say.then == "tls":
             assert self._tls is not None

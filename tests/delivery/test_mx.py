@@ -166,6 +166,26 @@ def test_each_failure_of_dns_is_final_or_temporary(
     assert words in route.failure.text
 
 
+def test_a_name_server_that_is_down_is_a_temporary_failure_until_it_is_there() -> None:
+    async def scenario() -> tuple[Route, Route]:
+        async with answering({}) as gone:
+            port = gone.port
+        resolver = Resolver([HostPort("127.0.0.1", port)], timeout=0.2, lifetime=0.6, clock=time.monotonic)
+        router = MxRouter(settings(), resolver=resolver, read_secret=lambda path: path.name, rng=random.Random(1))
+        try:
+            down = await router.route(domain="guest.example", app="hotel")
+            zone = {("other.example", "MX"): ["5 mxa.test."], **hosts_zone("a")}
+            async with answering(zone, port=port):
+                return down, await router.route(domain="other.example", app="hotel")
+        finally:
+            await resolver.close()
+
+    down, there = asyncio.run(scenario())
+    assert down.failure is not None
+    assert (down.failure.code, down.failure.enhanced, down.is_nxdomain) == (None, "4.4.3", False)
+    assert [host.name for host in there.hosts] == ["mxa.test"]
+
+
 def test_a_failed_look_up_never_becomes_the_address_of_the_domain() -> None:
     route = route_of({("guest.example", "MX"): "servfail", ("guest.example", "A"): [V4["a"]]})
     assert route.hosts == ()

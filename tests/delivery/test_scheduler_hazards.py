@@ -82,6 +82,25 @@ def test_many_mails_for_a_domain_whose_look_up_hangs_delay_no_other(tmp_path: Pa
     assert made.lookups.count("hung.example") < 10
 
 
+def test_a_domain_that_hangs_leaves_room_for_one_that_is_merely_slow(tmp_path: Path) -> None:
+    made = world("hung", "slow")
+    gates = {name: asyncio.Event() for name in ("hung", "slow")}
+    made.route_gates.update({f"{name}.example": gate for name, gate in gates.items()})
+
+    async def scene(running: Running) -> None:
+        await running.accept_all(submission([f"{n}@hung.example"]) for n in range(MAX_WAITING + 50))
+        await running.until(lambda: running.scheduler.in_memory == MAX_WAITING, what="the look-up is called slow")
+        await running.accept("1@slow.example")
+        await running.until(lambda: len(running.scheduler._routing._slow) == 2, what="so is the other")
+        gates["slow"].set()
+        await running.until(lambda: made.taken == ["1@slow.example"], what="no time has passed")
+        gates["hung"].set()
+        running.advance(60)
+        await running.until_ended()
+
+    play(tmp_path, scene, world=made)
+
+
 def test_a_mail_put_back_while_its_site_begins_to_back_off_is_not_stuck(tmp_path: Path) -> None:
     made = world("guest")
     host = made.host("mx.guest")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from relay.delivery import scheduler as scheduling
 from relay.model import Stage
 from relay.status import Status
@@ -238,6 +240,48 @@ def test_new_mail_is_not_starved_by_a_backlog_of_retries(tmp_path: Path) -> None
         assert made.most_sessions <= 4
 
     play(tmp_path, scene, world=made, settings=settings)
+
+
+@pytest.mark.parametrize(("attempts", "most"), [(0, 10), (1, 5)])
+def test_mail_for_a_site_that_answers_does_not_wait_for_those_that_hang(
+    tmp_path: Path, attempts: int, most: int
+) -> None:
+    hung = [f"hung{number}" for number in range(40)]
+    made = world(*hung, "guest")
+    gate = asyncio.Event()
+    for name in hung:
+        made.host(f"mx.{name}").connect_gate = gate
+    settings = config(delivery={"max_connections": 20})
+
+    async def scene(running: Running) -> None:
+        await running.accept("0@guest.example")
+        await running.until_ended()
+        waiting = [submission([f"{n}@{name}.example"], attempts=attempts) for n in range(15) for name in hung]
+        await running.accept_all(waiting)
+        await running.until(lambda: len(made.connects) >= 1 + most)
+        await running.accept_all(submission([f"{n}@guest.example"], attempts=attempts) for n in range(1, 31))
+        await running.until(lambda: len(made.taken) == 31)
+        assert len([name for name in made.connects if name != "mx.guest"]) == most  # and these still hang
+        gate.set()
+        await running.until_ended()
+
+    play(tmp_path, scene, world=made, settings=settings)
+
+
+def test_what_left_memory_for_want_of_an_answer_is_called_back_by_one(tmp_path: Path) -> None:
+    made = world("late")
+    gate = made.host("mx.late").connect_gate = asyncio.Event()
+    count = scheduling.BUDGET // 4
+
+    async def scene(running: Running) -> None:
+        await running.accept_all(submission([f"{n}@late.example"], attempts=1) for n in range(count))
+        waiting = "SELECT COUNT(*) FROM delivery WHERE waits_for_site = 1 AND lease_owner IS NULL"
+        await running.until(lambda: running.count(waiting) > count // 2, what="memory is for others")
+        gate.set()
+        await running.until(lambda: len(made.taken) == count, what="all are taken, without any time passing")
+
+    play(tmp_path, scene, world=made)
+    assert len(set(made.taken)) == count
 
 
 def test_first_tries_and_retries_of_one_site_take_turns(tmp_path: Path) -> None:

@@ -236,6 +236,19 @@ def test_a_large_message_goes_out_whole() -> None:
     with_peer({"EHLO": Say(EHLO_PLAIN)}, scenario)
 
 
+def test_a_server_that_takes_no_more_of_the_content_is_left_and_the_mail_waits() -> None:
+    """As a server that vanished from the network would: nothing of what we send is read or answered any more."""
+    content = b"Subject: x\r\n\r\n" + (b"y" * 76 + b"\r\n") * 200_000
+
+    async def scenario(peer: Peer) -> None:
+        result = await send(peer.port, envelope(content=content), timeouts=IMPATIENT)
+        reply = only_reply(result)
+        assert (reply.code, reply.stage, result.is_unknown) == (None, Stage.DATA, False)
+        assert "the server took no more data" in reply.text
+
+    with_peer({"EHLO": Say(EHLO_PLAIN), "DATA": Say(b"354 go on\r\n", "stall")}, scenario)
+
+
 @pytest.mark.parametrize(
     ("said", "code"),
     [(b"554 5.7.1 that is enough\r\n", 554), (b"250 2.0.0 I know the rest\r\n", None), (b"", None)],

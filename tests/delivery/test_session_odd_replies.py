@@ -53,6 +53,16 @@ def test_a_refusal_counts_whatever_follows_it(at: str, then: str, code: int, ehl
 
 @EHLOS
 @pytest.mark.parametrize("at", STAGES)
+def test_a_tarpit_that_drips_its_answer_is_left_when_the_time_of_that_answer_is_over(at: str, ehlo: bytes) -> None:
+    """The time is for the whole answer: a byte now and then does not prolong it."""
+    result = run({**with_ehlo({}, ehlo), at: Say(b"", "drip")})
+    reply = only_reply(result)
+    assert (reply.code, reply.stage, result.is_unknown) == (None, STAGES[at], at == "content")
+    assert "no answer within 0.4 s" in reply.text
+
+
+@EHLOS
+@pytest.mark.parametrize("at", STAGES)
 @pytest.mark.parametrize(
     ("said", "words"),
     [

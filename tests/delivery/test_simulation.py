@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -98,10 +99,51 @@ def test_a_rate_is_used_to_the_full_and_kept_to() -> None:
 
 
 def test_new_mail_does_not_wait_for_a_backlog_that_is_due_at_once() -> None:
-    played = play(scenes.backlog(deferred=1500, messages=60, lasts=60.0))
+    played = play(scenes.backlog(deferred=1500, messages=60, lasts=60.0, dead_hosts=30))
     assert all_faults(played) == []
     assert played.in_memory <= 2000
     assert len(waits(played)) == 60
+
+
+def test_retries_for_living_providers_do_not_wait_for_hundreds_of_dead_ones() -> None:
+    """Looking at all dead servers takes minutes; the two living ones need six seconds for what waits for them."""
+    played = play(scenes.backlog(deferred=3000, messages=20, lasts=30.0, dead_hosts=600))
+    assert all_faults(played) == []
+
+
+@pytest.mark.parametrize("is_dns", [True, False])
+def test_a_thousand_mails_for_a_domain_that_hangs_delay_no_other(is_dns: bool) -> None:
+    played = play(scenes.hung(messages=1000, others=300, lasts=40.0, is_dns=is_dns))
+    waited = [first.waited for first in played.internet.firsts if first.provider != "bad.example"]
+    found = percentile(waited, 0.99)
+    print(f"{played.scene.name}: first tries of {len(waited)} other mails, 99 of 100 within {found:.2f} s")
+    assert len(waited) == 300
+    assert found <= 1.0
+
+
+def test_a_black_hole_leaves_others_their_throughput() -> None:
+    """The time to carry a burst to the others, with and without 1,000 mails for a server that never answers."""
+    took = {}
+    for messages in (0, 1000):
+        played = play(scenes.hung(messages=messages, others=1000, lasts=20.0, is_dns=False, within=1.0))
+        taken = [moment for moment, name, _ in played.internet.taken if name != "bad.example"]
+        assert len(taken) == 1000
+        took[messages] = max(taken)
+    print(f"1,000 mails to others took {took[0]:.1f} s, beside a black hole {took[1000]:.1f} s")
+    assert took[0] >= 0.9 * took[1000]
+
+
+def test_thousands_of_mails_ask_a_dead_host_once_a_step() -> None:
+    played = play(with_ladder(scenes.hung(messages=3000, others=10, lasts=480.0, is_dns=False)))
+    connects = played.internet.sights["bad.example"].connects
+    first, second = ([moment for moment, asked in connects if asked == f"mx{n}.bad.example"] for n in (1, 2))
+    print(f"3,000 mails: the first host was asked after {first} s, the second after {second} s")
+    assert list(probe_faults(played)) == []
+    gaps = [later - earlier for earlier, later in pairwise(first)]
+    # One minute and five, ±10 %, and half a minute for each host that stays silent before.
+    assert [0.9 * step <= gap <= 1.1 * step + 60 for gap, step in zip(gaps, (60, 300), strict=True)] == [True, True]
+    assert len(second) <= len(first)
+    assert played.statuses == {"deferred": 3, "queued": 2997, "delivered": 10}
 
 
 def test_the_burst_of_one_app_does_not_keep_another_waiting() -> None:

@@ -134,10 +134,10 @@ def test_a_backlog_of_retries_takes_no_place_from_new_mail(tmp_path: Path) -> No
     with scene(tmp_path, {**dict.fromkeys(names, SILENT), "guest": ACCEPTS}, max_connections=10) as there:
         there.put(*(f"{number}@{names[number % 20]}.example" for number in range(5000)), attempts=1)
         with running(there.config, command="deliver") as node:
-            wait_until(lambda: sum(there.servers[name].connection_count for name in names) >= 5, what=node.log_tail)
+            wait_until(lambda: sum(there.servers[name].connection_count for name in names) >= 2, what=node.log_tail)
             there.put(*(f"{number}@guest.example" for number in range(100)))
             wait_until(lambda: len(there.servers["guest"].received) == 100, timeout=30, what=node.log_tail)
-            assert sum(there.servers[name].open_count for name in names) == 5  # half of all, and they still hang
+            assert sum(there.servers[name].open_count for name in names) == 2  # a quarter of all, and they still hang
             assert there.count("SELECT COUNT(*) FROM attempt WHERE code IS NULL") == 0
             node.kill()
 

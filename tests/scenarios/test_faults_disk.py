@@ -6,12 +6,9 @@ Test:  mails before, during and after the fault -> 250 only for what is kept, 45
 
 from __future__ import annotations
 
-import os
 import smtplib
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,13 +19,12 @@ from relay.settings import HostPort
 from relay.store import open_store
 from tests.support.audit import audit
 from tests.support.destinations import destinations
+from tests.support.disks import MIB, free_bytes, leave_free, mounted
 from tests.support.ledger import LedgerClient
 from tests.support.peers import ACCEPTS, Step, wait_until
 from tests.support.process import ConfigFile, config_file, running
 from tests.support.tools import need
 from tests.support.trace import hurt, plain
-
-MIB = 1024**2
 
 
 def offer(client: LedgerClient) -> int:
@@ -83,39 +79,6 @@ def test_delivery_keeps_results_in_memory_while_the_disk_fails_and_sends_nothing
 # A file system of its own.
 
 
-@contextmanager
-def mounted(folder: Path, *, size: int) -> Iterator[Path]:
-    """Mount a small file system there, or skip by name."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount a file system")
-    folder.mkdir()
-    command = [need("mount"), "-t", "tmpfs", "-o", f"size={size}", "waybill-test", str(folder)]
-    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a file system cannot be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run([need("umount"), "--lazy", str(folder)], check=True)
-
-
-def leave_free(folder: Path, free: int) -> Path:
-    """Fill the file system until so much is free; return the file that fills it."""
-    filler = folder / "filler"
-    with filler.open("ab") as file:
-        while (left := _free(folder) - free) > 0:
-            try:
-                file.write(bytes(min(left, MIB)))
-                file.flush()
-            except OSError:
-                break
-    return filler
-
-
-def _free(folder: Path) -> int:
-    status = os.statvfs(folder)
-    return status.f_bavail * status.f_frsize
-
-
 def test_a_disk_that_fills_up_means_452_and_deliveries_go_on(tmp_path: Path) -> None:
     with mounted(tmp_path / "data", size=48 * MIB) as disk, destinations(tmp_path, count=1) as there:
         config = config_file(tmp_path, mx_port=there.port, dns=there.dns)
@@ -124,8 +87,10 @@ def test_a_disk_that_fills_up_means_452_and_deliveries_go_on(tmp_path: Path) -> 
             client.send(20)
             filler = leave_free(disk, 8 * MIB)
             wait_until(lambda: offer(client) == 452, timeout=10, what=intake.log_tail)
+            assert free_bytes(disk) > 6 * MIB  # what came before the line was noticed took little of the reserve
             with Node(config.path, command="deliver") as delivery:
                 wait_until(lambda: there.arrived >= client.promised, what=delivery.log_tail)
+                assert free_bytes(disk) > 4 * MIB
                 filler.unlink()
                 wait_until(lambda: offer(client) == 250, timeout=10, what=intake.log_tail)
                 wait_until(lambda: there.arrived >= client.promised, what=delivery.log_tail)

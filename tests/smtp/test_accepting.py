@@ -107,6 +107,12 @@ def test_unhealthy_store_and_full_disk_refuse_at_mail() -> None:
             assert (await client.ask("MAIL FROM:<a@h.example>")).startswith("451 4.3.0")
             acceptor.is_healthy = True
             assert (await client.ask("MAIL FROM:<a@h.example>")).startswith("452 4.3.1")
+            free = intake.reception.config.intake.min_free_space + 1000
+            assert intake.reception.memory.take(1001)  # a mail that others are sending, and that is not on disk yet
+            assert (await client.ask("MAIL FROM:<a@h.example>")).startswith("452 4.3.1")
+            intake.reception.memory.release(1001)
+            assert (await client.ask("MAIL FROM:<a@h.example>")).startswith("250")
+            assert (await client.ask("RSET")).startswith("250")
             free = 10**12
             assert (await client.ask("MAIL FROM:<a@h.example>")).startswith("250")
 

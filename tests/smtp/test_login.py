@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
+import os
 import smtplib
 import ssl
 from pathlib import Path
@@ -221,6 +223,34 @@ def test_starttls_forgets_what_was_said_in_clear(tmp_path: Path) -> None:
             queued_id(await client.mail(MAIL))
             assert (intake.acceptor.accepted[0].message.tls or "").startswith("TLSv1")
             assert (await client.ask("QUIT")).startswith("221")
+
+    run(main())
+
+
+def test_a_mail_cut_within_tls_is_thrown_away_with_all_it_held(tmp_path: Path) -> None:
+    """Twenty clients vanish in the middle of their content, without a word of TLS (no close_notify)."""
+
+    async def main() -> None:
+        async with running(_settings(tmp_path)) as intake:
+            before = len(os.listdir("/proc/self/fd"))
+            for _ in range(20):
+                client = await intake.client(STARTTLS)
+                await client.ask("EHLO a")
+                await client.ask("STARTTLS")
+                await client.writer.start_tls(_trusting(), server_hostname="relay.test")
+                await client.ask("EHLO a")
+                await client.ask(f"AUTH PLAIN {PLAIN}")
+                await client.envelope()
+                await client.ask("DATA")
+                await client.send(b"From: a@h.example\r\nSubj")
+                client.writer.transport.abort()
+            async with asyncio.timeout(5):
+                while len(os.listdir("/proc/self/fd")) > before or intake.reception.sessions:
+                    gc.collect()
+                    await asyncio.sleep(0.01)
+            assert intake.acceptor.accepted == []
+            assert intake.reception.memory.used == 0
+            assert [path for path in tmp_path.rglob("*") if path.suffix in {".eml", ".tmp", ".part"}] == []
 
     run(main())
 

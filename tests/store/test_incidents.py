@@ -11,7 +11,16 @@ from threading import Barrier
 
 import pytest
 
-from relay.actions import close_incident, list_incidents, resend, resend_part, show_incident
+from relay.actions import (
+    Answer,
+    close_incident,
+    concerns,
+    list_incidents,
+    resend,
+    resend_failed,
+    resend_part,
+    show_incident,
+)
 from relay.actions.resend import Plan, plan_resend
 from relay.incident_watch import IncidentWatch
 from relay.incidents import NXDOMAIN_DOUBTED, NXDOMAIN_EPIDEMIC, Kind
@@ -385,3 +394,29 @@ def test_each_incident_is_said_once_in_the_log_and_again_when_it_stops_mail(
 def only_of(store: EngineStore, domain: str) -> DeliveryId:
     (one,) = store.read_now(lambda tx: log.search(tx, log.Query(words=(domain,))))
     return one.id
+
+
+# What a page does in one unit of work.
+
+
+def test_what_failed_is_sent_again_in_one_go_and_once(store: EngineStore) -> None:
+    fail(store, 3)
+    one = only(store)
+
+    def again() -> Answer:
+        return store.write_now(lambda tx: resend_failed(tx, one.id, by="olga", now=NOW + HOUR, hostname="r.example"))
+
+    first = again()
+    assert (first.key, first.count, len(first.deliveries)) == ("done", 3, 3)
+    assert (again().key, again().is_done) == ("nothing_open", False)
+    missing = store.write_now(lambda tx: resend_failed(tx, 99, by="olga", now=NOW, hostname="r.example"))
+    assert missing.key == "not_found"
+
+
+def test_an_incident_concerns_the_apps_whose_mail_is_in_it(store: EngineStore) -> None:
+    fail(store, 1, app="spa")
+    one = only(store)
+    asked = [None, ("spa",), ("hotel", "spa"), ("hotel",), ()]
+    assert [store.read_now(lambda tx, apps=apps: concerns(tx, one, apps)) for apps in asked] == [  # type: ignore[misc]
+        *(True, True, True, False, False)
+    ]

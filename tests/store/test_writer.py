@@ -287,6 +287,9 @@ class FakeWriter:
     def rest(self) -> None:
         self._call("rest")
 
+    def make_room(self) -> None:
+        self._call("make_room")
+
     def close(self) -> None:
         self._call("close")
 

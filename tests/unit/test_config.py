@@ -18,7 +18,7 @@ from relay.config import (
     warnings,
 )
 from relay.errors import ConfigError
-from relay.settings import HostPort
+from relay.settings import HostPort, Timeouts
 from relay.toml_lines import line_numbers
 
 RETURNED = '[returned]\ndomain = "bounce.example.com"\n[[listener]]\naddress = "0.0.0.0:25"\nkind = "returned"\n'
@@ -342,13 +342,16 @@ def test_missing_files_and_open_secrets_are_reported(tmp_path: Path) -> None:
         '[node]\nhostname = "r.example.com"\n'
         '[[listener]]\naddress = "10.0.0.1:25"\nauth_without_tls = true\ncert_file = "c.pem"\nkey_file = "k.pem"\n'
         '[[app]]\nname = "a"\nusername = "a"\npassword_file = "pw"\n'
-        '[[app]]\nname = "b"\nusername = "b"\npassword_file = "bcrypt"\n',
+        '[[app]]\nname = "b"\nusername = "b"\npassword_file = "bcrypt"\n'
+        '[dashboard]\ncert_file = "credential:d.crt"\nkey_file = "d.key"\n',
         base_dir=tmp_path,
     )
     assert [line.split(":")[0] for line in file_problems(config)] == [
         "app.2.password_file",
         "listener.1.key_file",
+        "dashboard.key_file",
         "listener.1.cert_file",
+        "dashboard.cert_file",
     ]
     assert [line.split(":")[0] for line in warnings(config)] == ["listener.1.auth_without_tls", "app.1.password_file"]
 
@@ -386,3 +389,10 @@ def test_the_effective_configuration_hides_secrets_and_stays_on_its_lines() -> N
     assert 'app.1.password_hash="********"' in lines
     assert not [line for line in lines if "scrypt" in line or "\n" in line or "base_dir" in line]
     assert "delivery.retry=[60s, 300s, 900s, 3600s, 14400s]" in lines
+
+
+def test_no_answer_is_waited_for_shorter_than_the_rfc_asks() -> None:
+    """RFC 5321 4.5.3.2, in minutes."""
+    least = {"greeting": 5, "command": 5, "data": 2, "block": 3, "final": 10}
+    ours = {name: getattr(Timeouts(), name).total_seconds() / 60 for name in least}
+    assert {name: minutes for name, minutes in ours.items() if minutes < least[name]} == {}

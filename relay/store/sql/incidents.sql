@@ -75,9 +75,14 @@ UPDATE incident SET closed_at = :now, by = :by, note = :note WHERE id = :id AND 
 
 -- deliveries --
 -- What is in it, the newest first.
-SELECT d.id, d.message_id, d.address, d.status, d.ended_at, d.code, d.reply, i.at, i.resent_at, m.subject, m.booking
+SELECT d.id, d.message_id, d.address, d.status, d.ended_at, d.code, d.reply, i.at, i.resent_at, m.app, m.subject, m.booking
 FROM incident_delivery i JOIN delivery d ON d.id = i.delivery_id JOIN message m ON m.id = d.message_id
 WHERE i.incident_id = :id ORDER BY i.at DESC, d.seq DESC LIMIT :limit
+
+-- apps --
+-- Whose mail is in it.
+SELECT DISTINCT m.app FROM incident_delivery i JOIN delivery d ON d.id = i.delivery_id
+JOIN message m ON m.id = d.message_id WHERE i.incident_id = :id
 
 -- to_resend --
 -- What failed in it and has not been sent again: of one mail and recipient only the newest failure, and none of which

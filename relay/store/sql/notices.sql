@@ -35,16 +35,21 @@ WHERE n.address = :address AND n.state = 'open' ORDER BY n.last_at DESC, n.id DE
 SELECT * FROM notice WHERE id = :id
 
 -- close --
--- End an open notice.
-UPDATE notice SET state = :state, closed_at = :at, by = :by, note = :note WHERE id = :id AND state = 'open'
+-- End an open notice; a note that was there stays unless there is a new one.
+UPDATE notice SET state = :state, closed_at = :at, by = :by, note = CASE WHEN :note = '' THEN note ELSE :note END
+WHERE id = :id AND state = 'open'
 
 -- reopen --
 -- Undo its end.
-UPDATE notice SET state = 'open', closed_at = NULL, by = '', note = '' WHERE id = :id AND state <> 'open'
+UPDATE notice SET state = 'open', closed_at = NULL, by = '' WHERE id = :id AND state <> 'open'
 
 -- assign --
 -- Who takes it.
 UPDATE notice SET assigned = :assigned WHERE id = :id AND state = 'open'
+
+-- annotate --
+-- What somebody wants the others to know of it.
+UPDATE notice SET note = :note WHERE id = :id
 
 -- to_suggest --
 -- Open notices for which nobody has looked for a suggestion, or found none when last looking.
@@ -59,7 +64,7 @@ UPDATE notice SET suggestion = COALESCE(:suggestion, suggestion), suggested_at =
 -- mails --
 -- The mails that a notice is about: what did not reach its address since it was opened, or may come too late; and the
 -- one that was marked as spam.
-SELECT d.id, d.message_id, d.status, d.ended_at, m.subject, m.booking, m.accepted_at FROM delivery d
+SELECT d.id, d.message_id, d.status, d.ended_at, m.app, m.subject, m.booking, m.accepted_at FROM delivery d
 JOIN message m ON m.id = d.message_id
 WHERE d.address_key = :address AND (
     d.ended_at >= :since AND d.status IN ('soft_bounced', 'hard_bounced', 'invalid', 'rejected', 'suppressed')
@@ -67,6 +72,14 @@ WHERE d.address_key = :address AND (
     OR d.id = :proof AND d.marks LIKE '%spam%'
   )
 ORDER BY d.seq DESC LIMIT :limit
+
+-- copies --
+-- What was made to be sent again, anywhere, of mails that did not reach an address since a time, the newest first.
+SELECT d.id AS original, r.id, r.message_id, r.address, r.status, r.created_at
+FROM delivery d JOIN delivery r ON r.message_id = d.message_id AND r.resend_of = COALESCE(d.resend_of, d.id)
+WHERE d.address_key = :address AND d.ended_at >= :since AND r.seq > d.seq
+  AND d.status IN ('soft_bounced', 'hard_bounced', 'invalid', 'rejected', 'suppressed', 'cancelled')
+ORDER BY r.seq DESC LIMIT :limit
 
 -- missing --
 -- A mail that did not reach an address since a time and that no copy sent elsewhere has made up for.

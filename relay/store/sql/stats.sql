@@ -22,3 +22,24 @@ GROUP BY domain ORDER BY total DESC, domain LIMIT :limit
 -- How much each app handed in since a time.
 SELECT m.app, COUNT(*) AS count FROM delivery d JOIN message m ON m.id = d.message_id
 WHERE d.created_at >= :since AND (d.dsn IS NULL OR d.dsn <> 'report') GROUP BY m.app ORDER BY count DESC, m.app
+
+-- last_errors --
+-- The newest deliveries of one status with the reason they have it.
+SELECT d.seq, d.domain, d.category, d.ended_at, m.app FROM delivery d JOIN message m ON m.id = d.message_id
+WHERE d.status = :status AND d.status NOT IN ('queued', 'delivered', 'sent') AND d.category IS NOT NULL
+  AND (d.dsn IS NULL OR d.dsn <> 'report')
+ORDER BY d.seq DESC LIMIT :limit
+
+-- last_delivered --
+-- When any domain last took mail.
+SELECT last_delivered_at FROM domain WHERE last_delivered_at IS NOT NULL ORDER BY last_delivered_at DESC LIMIT 1
+
+-- due_since --
+-- What has been due longest without anybody trying it.
+SELECT next_at FROM delivery
+WHERE next_at IS NOT NULL AND held IS NULL AND lease_owner IS NULL AND attempts = 0
+ORDER BY next_at LIMIT 1
+
+-- first_apps --
+-- Whether anything was handed to us, by an app or as a test of our own.
+SELECT DISTINCT app FROM (SELECT app FROM message ORDER BY seq LIMIT 1000) AS first
