@@ -134,6 +134,13 @@ def log_of(seqs: Sequence[int]) -> tuple[str, dict[str, Value]]:
     return f"{_LOG_COLUMNS} FROM delivery d {_MESSAGE} WHERE d.seq IN ({listed}) ORDER BY d.seq", {}
 
 
+def log_of_ids(ids: Sequence[DeliveryId]) -> tuple[str, dict[str, Value]]:
+    """The rows of these deliveries, newest first."""
+    where = Where()
+    where.add_any("d.id", "id", ids)
+    return f"{_LOG_COLUMNS} FROM delivery d {_MESSAGE} {where.text()} ORDER BY d.seq DESC", where.params
+
+
 def unindexed(*, after: int, limit: int) -> tuple[str, dict[str, Value]]:
     """The next rows for the search index, with their words."""
     sql = (
