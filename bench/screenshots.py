@@ -27,6 +27,7 @@ from relay.demo.internet import Internet
 from relay.demo.node import Node, to_toml
 from relay.demo.run import LONG, configuration
 from relay.settings import HostPort
+from relay.status import Status
 from relay.store import log, notices, open_store
 from relay.store.filters import Query
 from relay.store.protocols import Store, Tx
@@ -118,7 +119,11 @@ def _fullest_booking(tx: Tx) -> str:
     for row in log.search(tx, Query(limit=900)):
         if row.booking:
             found.setdefault(row.booking, []).append(row.status)
-    return max(found, key=lambda booking: (len(set(found[booking])), len(found[booking]), booking))
+
+    def telling(booking: str) -> tuple[bool, int, int, str]:
+        return Status.SUPPRESSED not in found[booking], len(set(found[booking])), len(found[booking]), booking
+
+    return max(found, key=telling)
 
 
 def _wait(store: Store, is_there: Callable[[Tx], bool]) -> None:
