@@ -12,13 +12,19 @@ SENTENCES: dict[tuple[str, str], str] = {
     # -- messages
     ("resend", "done"): N_("Queued again. This page shows when it has arrived."),
     ("resend", "already_queued"): N_("It is on its way already: nothing was sent twice."),
+    ("resend", "recent"): N_(
+        "It was sent again a moment ago, so nothing was sent. Tick that you mean it to send one more."
+    ),
     ("try-mail", "done"): N_("It will be tried now."),
     ("hold-mail", "done"): N_("Held: nothing is sent until it is released."),
     ("cancel", "done"): N_("Cancelled: it is not sent any more."),
     ("dealt-with", "done"): N_("Marked as dealt with."),
     ("dealt-with", "nothing_open"): N_("There is nothing to do for this address."),
+    ("booking", "done"): N_("The booking is set."),
+    ("booking", "bad_booking"): N_("Type the number of the booking, with at most 100 letters."),
     ("to-do", "done"): N_("It is on the to-do list now."),
     ("to-do", "already"): N_("It is on the to-do list already."),
+    ("resend_many", "done"): N_("Queued again: {count}. The list shows when they have arrived."),
     # -- customers and blocks
     # -- notices and incidents
     ("send_test", "done"): N_("The test email is queued. The tick turns green when it has arrived."),

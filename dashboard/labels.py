@@ -179,6 +179,7 @@ EVENT: Mapping[str, str] = {
     "redirect_end": N_("Redirection ended"),
     "redirected": N_("Redirected to another address"),
     "correct": N_("Address corrected"),
+    "booking": N_("Booking set by a person"),
     "interrupted": N_("Interrupted, will be sent again"),
     "late_result": N_("A try ended later"),
     "suppressed": N_("Not sent, blocked"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
+from relay.model import Suppression
+
 #: The forms in which a mail can be looked at, in the order of the tabs.
 FORMS = ("formatted", "plain", "headers", "attachments")
 
@@ -34,6 +36,11 @@ def customer_page(delivery_id: str) -> str:
     return f"/customers/of/{quote(delivery_id, safe='')}"
 
 
-def block_page(address: str) -> str:
-    """What stands on the block list for an address."""
-    return f"/suppressions?{urlencode({'q': address})}"
+def block_page(block: Suppression) -> str:
+    """One block, with the form that lifts it."""
+    return f"/suppressions/{block.id}"
+
+
+def blocking_page(address: str) -> str:
+    """The form that blocks an address."""
+    return f"/suppressions/add?{urlencode({'address': address})}"

@@ -16,6 +16,7 @@ from relay import actions
 from relay.actions import Papers, Telling
 from relay.address import address_key
 from relay.classify.explain import Explanation, Words, render, render_for_customer
+from relay.model import Suppression
 from relay.status import FAILED, OPEN, Status
 from relay.store import incidents, notices
 from relay.store.protocols import Tx
@@ -65,6 +66,11 @@ class Sheet:
     def is_final(self) -> bool:
         """Tell whether nothing more is expected to happen by itself."""
         return self.told.delivery.status not in OPEN and self.told.delivery.status is not Status.SENT
+
+    @property
+    def block(self) -> Suppression | None:
+        """The block that stands now."""
+        return self.told.case.blocked if self.told.case.lifted_at is None else None
 
     @property
     def copy(self) -> str:

@@ -181,17 +181,23 @@ def _all_at_once(
     by, now = desk.person.name, desk.now
     done = actions.correct(tx, plan, by=by, now=now)
     said, count = [done.sentence], others
+    key = "corrected"
     if isinstance(first, Plan):
         sent = actions.catch_up(tx, first, plan, by=by, now=now) if is_listed else actions.resend(tx, first)
         said, count = [*said, sent.sentence], count + sent.count
+        key = key if sent.is_done else "in_part"
     elif first is not None:
         said.append(first.sentence)
+        key = "in_part"
     if others:
         said.append(f"{others} more that did not arrive {'is' if others == 1 else 'are'} sent again.")
     if until is not None:
         said.append(actions.redirect(tx, plan.old, plan.new, by=by, now=now, until=until).sentence)
+        key = "in_part"
     said.append("The booking system does not know it: correct the address there too.")
-    return replace(done, sentence=" ".join(said), count=count, key="corrected")
+    # What the table of banners has no words for is told in full.
+    key = "sent_again" if count and key == "corrected" else key
+    return replace(done, sentence=" ".join(said), count=count, key=key)
 
 
 async def _send_one(desk: Desk, row: LogRow, plan: Correction) -> None:

@@ -1,4 +1,4 @@
-"""What is done to one mail with one button: try now, hold, release, cancel, mark as dealt with, put on the list."""
+"""What is done to one mail with one button: try now, hold, release, cancel, to-do, booking."""
 
 from __future__ import annotations
 
@@ -83,6 +83,20 @@ async def to_do(desk: Desk) -> Response:
     return await desk.do("to-do", work, back=back, on=delivery.address, kind="address")
 
 
+async def booking(desk: Desk) -> Response:
+    """Say which booking the mail belongs to."""
+    told = await one_mail.told_of(desk)
+    if told is None:
+        return await desk.missing()
+    delivery, number = told.delivery.id, await desk.field("booking")
+
+    def work(tx: Tx) -> Answer:
+        return actions.set_booking(tx, delivery, number, by=desk.person.name, now=desk.now)
+
+    back = local_path(await desk.field("next"), mail_links.mail_page(delivery))
+    return await desk.do("booking", work, back=back, on=delivery, kind="message", note=number[:200])
+
+
 ROUTES: list[Route] = [
     at("/m/{id}/try", _step("try-mail", _flush), need=Role.OPERATOR, methods=["POST"]),
     at("/m/{id}/hold", _step("hold-mail", _hold), need=Role.OPERATOR, methods=["POST"]),
@@ -90,4 +104,5 @@ ROUTES: list[Route] = [
     at("/m/{id}/cancel", _step("cancel", _cancel), need=Role.OPERATOR, methods=["POST"]),
     at("/m/{id}/dealt-with", dealt_with, need=Role.SUPPORT, methods=["POST"]),
     at("/m/{id}/to-do", to_do, need=Role.SUPPORT, methods=["POST"]),
+    at("/m/{id}/booking", booking, need=Role.SUPPORT, methods=["POST"]),
 ]

@@ -1,12 +1,16 @@
 """Send one mail again: a form that says beforehand what will happen, and the sending itself.
 
 A block beats a resend: the form says so and the try is logged, but nothing is sent. After it the person is back where
-they came from (`next`), or on the page of the new delivery, which turns to Delivered by itself.
+they came from (`next`), or on the page of the new delivery, which turns to Delivered by itself. The token of the form
+makes a double click harmless; whoever goes back and presses again has a new token, and is asked to tick that they mean
+it while the first copy is only minutes old.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,7 +24,13 @@ from relay import actions
 from relay.actions import Answer, Plan, Telling
 from relay.address import address_key, validate
 from relay.errors import Refused
+from relay.model import Delivery, Suppression
+from relay.status import FAILED, OPEN, Status
+from relay.store import spool
 from relay.store.protocols import Tx
+
+_RECENT = timedelta(minutes=10)
+_CAME_TO_NOTHING = FAILED | {Status.SUPPRESSED, Status.CANCELLED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +39,12 @@ class Target:
 
     key: str  #: current | same | me
     address: str
-    blocked: str = ""  #: why nothing would be sent there; "" = it would
+    block: Suppression | None = None  #: why nothing would be sent there
+
+    @property
+    def blocked(self) -> str:
+        """Say why; "" = it would be sent."""
+        return actions.describe(self.block) if self.block is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +55,7 @@ class Choices:
     forms: tuple[str, ...]  #: full | plain; none: the content is gone
     targets: tuple[Target, ...]
     is_too_late: bool
+    recent: Delivery | None  #: was sent again only minutes ago
 
 
 def choices_of(tx: Tx, desk: Desk) -> Choices | None:
@@ -58,13 +74,18 @@ def choices_of(tx: Tx, desk: Desk) -> Choices | None:
         told=told,
         forms=actions.possible_forms(tx, message),
         targets=tuple(_target(tx, desk, key, address) for key, address in wanted.items()),
+        recent=_recent(told.copies, now=desk.now),
         is_too_late=message.expires_at is not None and message.expires_at <= desk.now,
     )
 
 
+def _recent(copies: Iterable[Delivery], *, now: datetime) -> Delivery | None:
+    fresh = [one for one in copies if one.created_at > now - _RECENT and one.status not in _CAME_TO_NOTHING]
+    return fresh[-1] if fresh else None
+
+
 def _target(tx: Tx, desk: Desk, key: str, address: str) -> Target:
-    blocked = actions.block_on(tx, address, now=desk.now)
-    return Target(key=key, address=address, blocked=actions.describe(blocked) if blocked else "")
+    return Target(key=key, address=address, block=actions.block_on(tx, address, now=desk.now))
 
 
 def _is_address(text: str) -> bool:
@@ -118,13 +139,31 @@ async def send(desk: Desk) -> Response:
     except Refused:
         wrong = desk.tongue.text(N_("Type the address as name@example.com."))
         return await _form(desk, form=form, to=to, back=back, other=other, problems=[("other", wrong)])
+    is_meant = bool(await desk.field("again"))
     shown = with_params(mail_links.mail_page(told.delivery.id), {"copy": "last"})
 
     def work(tx: Tx) -> Answer:
-        return actions.resend(tx, plan) if isinstance(plan, Plan) else plan
+        if not isinstance(plan, Plan):
+            return plan
+        earlier = None if is_meant else _same(tx, plan, now=desk.now)
+        return actions.resend(tx, plan) if earlier is None else _not_again(earlier)
 
     note = f"{form} to {address}" if address else form
     return await desk.do("resend", work, back=local_path(back, shown), on=told.delivery.id, kind="message", note=note)
+
+
+def _same(tx: Tx, plan: Plan, *, now: datetime) -> Delivery | None:
+    """Find a copy of minutes ago that has gone where this one would go."""
+    copy = plan.copies[0][0]
+    wanted = (copy.resend_of, address_key(copy.address), copy.form)
+    family = spool.deliveries_of(tx, plan.message.id)
+    same = [one for one in family if (one.resend_of, address_key(one.address), one.form) == wanted]
+    return _recent([one for one in same if one.status not in OPEN], now=now)
+
+
+def _not_again(earlier: Delivery) -> Answer:
+    sentence = f"It was sent again a moment ago to {earlier.address}, so nothing was sent. Tick that you mean it."
+    return Answer(key="recent", sentence=sentence, is_done=False)
 
 
 def _plan(tx: Tx, desk: Desk, told: Telling, *, to: str | None, form: str) -> Plan | Answer:

@@ -10,6 +10,7 @@ from relay.actions.answer import Answer
 from relay.actions.asking import Inquiry, verdict_of_booking, why
 from relay.actions.block_lists import ImportTally, export_blocks, import_blocks, import_list
 from relay.actions.blocks import block, describe, extend, reset, target, unblock
+from relay.actions.booking import set_booking
 from relay.actions.bookings import (
     MOST_AT_ONCE,
     BookingCard,
@@ -45,6 +46,7 @@ from relay.actions.incidents import (
     show_incident,
 )
 from relay.actions.mails import Mail, mails
+from relay.actions.many import MOST_RESENT, Chosen, Fate, ManyForeseen, Tally, foresee_many, resend_one_of_many
 from relay.actions.nearest import Nearest, nearest
 from relay.actions.notices import (
     Card,
@@ -78,15 +80,18 @@ from relay.why import Verdict
 
 __all__ = [
     "MOST_AT_ONCE",
+    "MOST_RESENT",
     "AddressCard",
     "Answer",
     "BookingCard",
     "Card",
     "Change",
+    "Chosen",
     "Correction",
     "Correspondence",
     "CustomerCard",
     "CustomerIds",
+    "Fate",
     "Fix",
     "ImportTally",
     "IncidentReport",
@@ -95,6 +100,7 @@ __all__ = [
     "LastError",
     "LeftOut",
     "Mail",
+    "ManyForeseen",
     "Match",
     "Nearest",
     "Ourselves",
@@ -105,6 +111,7 @@ __all__ = [
     "Reclassified",
     "Resending",
     "Skipped",
+    "Tally",
     "Telling",
     "Undoing",
     "Undone",
@@ -143,6 +150,7 @@ __all__ = [
     "flush",
     "foresee",
     "foresee_fix",
+    "foresee_many",
     "forms_in_list",
     "has_mail_of",
     "hold",
@@ -174,11 +182,13 @@ __all__ = [
     "reroute",
     "resend",
     "resend_failed",
+    "resend_one_of_many",
     "resend_part",
     "reset",
     "resolve_notices",
     "resume",
     "send_test",
+    "set_booking",
     "show_incident",
     "show_notice",
     "slow",

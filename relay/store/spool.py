@@ -75,8 +75,13 @@ def accept(tx: Tx, submission: Submission, *, packed: Packed | None = None) -> M
         _insert(tx, delivery)
     events.add_all(tx, notes)
     for reference in references:
-        tx.later("spool.insert_reference", _reference_params(message.id, reference))
+        add_reference(tx, message.id, reference)
     return message
+
+
+def add_reference(tx: Tx, message_id: MessageId, reference: Reference) -> None:
+    """Note a booking, customer … of a message."""
+    tx.later("spool.insert_reference", _reference_params(message_id, reference))
 
 
 def deliveries_of(tx: Tx, message_id: MessageId) -> tuple[Delivery, ...]:

@@ -229,7 +229,7 @@ def fill(store: Store) -> Seeded:
     """Put everything in that the pages have to show."""
     house = Seeder(store)
     ok = "250 2.0.0 Ok: queued as 4XyZ"
-    number = 20900
+    number = 21000
     delivered = deferred = None
     for hours in range(1, 13):
         for name, address, subject, kind in GUESTS:

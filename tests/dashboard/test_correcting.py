@@ -42,7 +42,8 @@ def test_m000_6_correct_and_resend_goes_to_the_new_address(house: House, mail: D
     bob = house.client("bob")
     page = bob.get(send(bob, mail, resend="yes")).text
     assert of(house, mail) == [(NEW, Status.QUEUED)]
-    assert "correct the address there too" in page
+    assert "1 sent again" in page
+    assert "Correct it in the booking system too" in page
     with house.desk.store() as store:
         assert store.read_now(lambda tx: addresses.corrected_to(tx, OLD)) == NEW
     (row,) = house.audited
@@ -90,10 +91,13 @@ def test_mail_of_an_app_that_is_not_seen_is_not_sent(house: House, mail: Deliver
 
 def test_new_mail_is_redirected_until_a_day(house: House, mail: Delivery) -> None:
     day = (datetime.now(UTC) + timedelta(days=10)).date()
-    send(house.client("bob"), mail, redirect="yes", until=day.isoformat())
+    bob = house.client("bob")
+    page = bob.get(send(bob, mail, redirect="yes", until=day.isoformat())).text
+    assert f"New mail for {OLD} goes to {NEW} until" in page
     with house.desk.store() as store:
         found = store.read_now(lambda tx: redirects.active_for(tx, OLD, now=datetime.now(UTC)))
     assert found is not None
+    assert found.until_at is not None
     assert (found.new_address, found.until_at.date(), found.by) == (NEW, day, "bob")
 
 
