@@ -24,6 +24,7 @@ SENTENCES: dict[tuple[str, str], str] = {
     ("booking", "bad_booking"): N_("Type the number of the booking, with at most 100 letters."),
     ("to-do", "done"): N_("It is on the to-do list now."),
     ("to-do", "already"): N_("It is on the to-do list already."),
+    ("resend_many", "done"): N_("Queued again: {count}. The list shows when they have arrived."),
     # -- customers and blocks
     # -- notices and incidents
     ("send_test", "done"): N_("The test email is queued. The tick turns green when it has arrived."),

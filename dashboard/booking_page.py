@@ -12,9 +12,11 @@ from datetime import datetime
 
 from dashboard.labels import STATUS, kind
 from dashboard.marking import N_
+from dashboard.saying import Saying
 from dashboard.tongue import Tongue
 from relay.actions import BookingCard, CustomerIds, Mail, Verdict
-from relay.status import OPEN
+from relay.classify.explain import Words, render
+from relay.status import OPEN, Status
 
 #: Reference.source -> where a number was found, for people.
 PLACES = {
@@ -37,6 +39,11 @@ class Line:
     what: str  #: kind, else subject
     received: str  #: yes | wait | no
 
+    @property
+    def is_wrong_address(self) -> bool:
+        """Tell whether another address is the cure."""
+        return self.mail.status in {Status.INVALID, Status.HARD_BOUNCED}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
@@ -57,6 +64,7 @@ class BookingPage:
     tone: str
     icon: str
     headline: tuple[str, ...]  #: whole sentences
+    words: Words  #: of the mail that decides
     lines: tuple[Line, ...]
     people: tuple[Person, ...]
     places: tuple[str, ...]
@@ -72,6 +80,7 @@ def prepare(card: BookingCard, *, tongue: Tongue, ids: CustomerIds, now: datetim
     """Put a booking into words."""
     lines = tuple(_line(mail, tongue) for mail in card.mails)
     label = STATUS[card.deciding.status]
+    words = render(card.told.explanation, tongue=Saying(tongue))
     people = tuple(
         Person(
             url=f"/customers/{ids.of(one.address)}",
@@ -87,7 +96,8 @@ def prepare(card: BookingCard, *, tongue: Tongue, ids: CustomerIds, now: datetim
         card=card,
         tone="wait" if label.tone in {"off", "info"} and card.deciding.is_pending else label.tone,
         icon=label.icon,
-        headline=(_counted(card.mails, tongue), *_deciding(card, lines, tongue, now)),
+        headline=(_counted(card.mails, tongue), *_deciding(card, lines, words, tongue=tongue, now=now)),
+        words=words,
         lines=lines,
         people=people,
         places=tuple(dict.fromkeys(places)) or (tongue.text(PLACES["subject"]),),
@@ -122,14 +132,14 @@ def _counted(mails: Sequence[Mail], tongue: Tongue) -> str:
     return said % {"num": tongue.number(total), "got": tongue.number(got)}
 
 
-def _deciding(card: BookingCard, lines: Sequence[Line], tongue: Tongue, now: datetime) -> list[str]:
+def _deciding(card: BookingCard, lines: Sequence[Line], words: Words, *, tongue: Tongue, now: datetime) -> list[str]:
     """Say what the worst mail waits for or came to."""
-    if card.why.verdict is Verdict.DELIVERED:
+    if card.told.verdict is Verdict.DELIVERED:
         return []
     mail = card.deciding
     what = next(line.what for line in lines if line.mail.seq == mail.seq)
-    is_waiting = mail.status in OPEN and mail.newest.held is None and card.why.verdict is Verdict.PENDING
+    is_waiting = mail.status in OPEN and mail.newest.held is None and card.told.verdict is Verdict.PENDING
     if is_waiting and mail.newest.next_at is not None and mail.newest.attempts:
         said = tongue.text(N_("%(what)s: still being tried, next at %(time)s."))
         return [said % {"what": what, "time": tongue.soon(mail.newest.next_at, now)}]
-    return [tongue.text(N_("%(what)s: %(title)s.")) % {"what": what, "title": card.why.title}]
+    return [tongue.text(N_("%(title)s (%(what)s).")) % {"what": what, "title": words.title}]

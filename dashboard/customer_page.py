@@ -17,6 +17,9 @@ from relay import actions
 from relay.actions import AddressCard, Correspondence, CustomerCard, CustomerIds, Mail
 from relay.store.protocols import Tx
 
+#: Mails on a page: as many as keep it within the weight that a slow line bears.
+_PAGE = 40
+
 
 def group_of(mail: Mail) -> Group:
     """Tell what people count a mail as."""
@@ -82,7 +85,7 @@ def read_history(
 ) -> tuple[Correspondence, Mapping[str, tuple[str, ...]]]:
     """Read a page of the correspondence with the forms in which each mail can be sent again."""
     found = actions.correspondence(
-        tx, card.addresses, now=now, archived=asked.archived, apps=apps, keep=asked.keeps, before=before
+        tx, card.addresses, now=now, archived=asked.archived, apps=apps, keep=asked.keeps, before=before, limit=_PAGE
     )
     return found, actions.forms_in_list(tx, found.mails)
 

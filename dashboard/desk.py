@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -131,9 +131,9 @@ class Desk:
 
     # -- the store
 
-    async def read(self, unit: Callable[[Tx], T]) -> T:
-        """Read on one snapshot."""
-        return await self.store.read(unit)
+    async def read(self, unit: Callable[[Tx], T], *, limit: timedelta | None = None) -> T:
+        """Read on one snapshot, with a time limit if one is given (Store.read)."""
+        return await self.store.read(unit, limit=limit)
 
     async def do(
         self,
@@ -161,6 +161,28 @@ class Desk:
 
         await self.store.write(once)
         self._tools.nudge()
+        return self.go(_with(back, did=action, done=token))
+
+    async def do_many(
+        self, action: str, doing: Callable[[], Awaitable[Answer]], *, back: str, on: str = "", kind: str = ""
+    ) -> Response:
+        """Like do, for work of many transactions: its token is taken before the first, its answer kept after the last.
+
+        A second click does nothing, whether the first has ended or not. When the process ends in between, what was
+        done is done, and each step's own transaction knows it.
+        """
+        token = await self.field("token")
+        if not _is_token(token):
+            return await self.page("problem.html", status=400, problem="no_token")
+        if await self.first_time():
+            answer = await doing()
+
+            def keep(tx: Tx) -> None:
+                self._audited(tx, action, lambda _: answer, on, kind, answer.sentence)
+                form_tokens.save(tx, self._key(token), result=json.dumps(asdict(replace(answer, deliveries=()))))
+
+            await self.store.write(keep)
+            self._tools.nudge()
         return self.go(_with(back, did=action, done=token))
 
     async def first_time(self) -> bool:
@@ -211,8 +233,12 @@ class Desk:
         text = self.tongue.text(sentence).format(count=answer.count) if sentence else answer.sentence
         return Banner(text=text, is_done=answer.is_done)
 
-    async def page(self, template: str, /, *, status: int = 200, **context: Any) -> Response:
-        """Show a page, with the banner of the change that led to it."""
+    async def page(self, template: str, /, *, status: int = 200, is_secret: bool = False, **context: Any) -> Response:
+        """Show a page, with the banner of the change that led to it.
+
+        The browser keeps it for its back button alone, so that a form that is gone back to has its old token and works
+        no second time; signing out clears that. A secret page is never kept.
+        """
         base: dict[str, Any] = {
             "desk": self,
             "person": self._person,
@@ -223,7 +249,9 @@ class Desk:
             "banner": await self._banner(),
             "form_token": new_token,
         }
-        return HTMLResponse(rendering.render(template, base | context), status_code=status)
+        is_kept = self.is_signed_in and self.request.method == "GET" and not is_secret
+        headers = {"Cache-Control": "private, no-cache"} if is_kept else None
+        return HTMLResponse(rendering.render(template, base | context), status_code=status, headers=headers)
 
     async def missing(self) -> Response:
         """Say that there is nothing of that name, for this person."""

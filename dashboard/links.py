@@ -5,23 +5,33 @@ A page that has a delivery at hand and wants its customer takes `customer_url`: 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
+from dashboard import mail_links
 
-def customer_url(delivery_id: str) -> str:
-    """The page of whoever a delivery was for; it leads on to the customer's own address."""
-    return f"/customers/of/{quote(delivery_id, safe='')}"
+
+def customer_url(delivery_id: str, params: Mapping[str, str] | None = None) -> str:
+    """The page of whoever a delivery was for; it leads on to the customer's own address, which is longer."""
+    kept = {name: value for name, value in (params or {}).items() if value}
+    return f"/customers/of/{quote(delivery_id, safe='')}{f'?{urlencode(kept)}' if kept else ''}"
 
 
 def mail_url(delivery_id: str, *, form: str = "", back: str = "") -> str:
     """The page of one mail; `form` opens its content as full or plain."""
-    tab = {"full": "/formatted", "plain": "/plain"}.get(form, "")
-    return f"/m/{delivery_id}{tab}{_next(back)}"
+    if not form:
+        return mail_links.mail_page(delivery_id)
+    return mail_links.content_page(delivery_id, form="formatted" if form == "full" else form, back=back)
 
 
 def resend_url(delivery_id: str, *, back: str) -> str:
     """The form that sends one mail again, and where it leads back to."""
-    return f"/m/{delivery_id}/resend{_next(back)}"
+    return mail_links.form_page(delivery_id, "resend", next=back)
+
+
+def correct_url(delivery_id: str, *, back: str) -> str:
+    """The form that corrects the address of one mail and sends it again."""
+    return mail_links.form_page(delivery_id, "correct", next=back)
 
 
 def booking_url(number: str) -> str:
@@ -32,7 +42,3 @@ def booking_url(number: str) -> str:
 def search_url(text: str) -> str:
     """The search for a customer."""
     return f"/customers?{urlencode({'q': text})}"
-
-
-def _next(back: str) -> str:
-    return f"?{urlencode({'next': back})}" if back else ""

@@ -106,8 +106,8 @@ def gather(
     is_operator: bool,
 ) -> Overview:
     """Read what the page shows."""
-    tally = counts.of(tx, since=now - SPANS[span], now=now, apps=apps)
-    day = tally if span == "24h" else counts.of(tx, since=now - SPANS["24h"], now=now, apps=apps)
+    tally = counts.of(tx, since=now - SPANS[span], now=now, apps=apps, has_detail=is_operator)
+    day = tally if span == "24h" else counts.of(tx, since=now - SPANS["24h"], now=now, apps=apps, has_detail=False)
     errors = tallies.last_errors(tx, apps=apps) if is_operator else {}
     return Overview(
         span=span,

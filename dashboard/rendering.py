@@ -33,7 +33,7 @@ def environment() -> jinja2.Environment:
         extensions=["jinja2.ext.i18n"],
     )
     env.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
-    env.filters |= {"when": when, "clock": clock, "ago": ago, "words": words, "said": value}
+    env.filters |= {"when": when, "clock": clock, "ago": ago, "words": words, "said": value, "mailbox": mailbox}
     env.globals |= {"static": static.url, "labels": labels, "links": links, "blocks": blocks}
     return env
 
@@ -69,6 +69,12 @@ def words(context: Context, source: str) -> str:
 def value(context: Context, what: object) -> str:
     """Say a setting's value with its unit."""
     return said(what, _tongue(context))
+
+
+def mailbox(address: str) -> Markup:
+    """Let a long address break behind its @ before it breaks anywhere else."""
+    local, at, domain = address.rpartition("@")
+    return Markup("{}{}<wbr>{}").format(local, at, domain) if at else escape(address)
 
 
 def _time(when: datetime, text: str) -> Markup:

@@ -396,8 +396,9 @@ async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup
 
     await _tell_first_link(config, store)
     waker, given = Waker(config.data_dir), config.dashboard
+    app = build(config, store, gate=StoreGate(store), audit=record, nudge=waker.wake)
     settings = uvicorn.Config(
-        build(config, store, gate=StoreGate(store), audit=record, nudge=waker.wake),
+        app,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -416,9 +417,11 @@ async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup
         listening.listen(128)
         server = Server(settings)
         serving = tasks.create_task(server.serve(sockets=[listening]))
+        warming = tasks.create_task(app.state.counts.warm(store, now=_utc_now()))
         try:
             yield
         finally:
+            warming.cancel()
             server.should_exit = True
             await serving
             waker.close()

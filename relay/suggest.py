@@ -21,6 +21,7 @@ from importlib.resources import files
 from itertools import pairwise
 
 from relay.address import split
+from relay.store.text import distance
 
 _DATA = tomllib.loads(files("relay").joinpath("suggest.toml").read_text(encoding="utf-8"))
 
@@ -154,7 +155,7 @@ def _far_providers(domain: str) -> dict[str, float]:
     for provider in PROVIDERS:
         brand = provider.partition(".")[0]
         is_big = brand in _BIG_BRANDS and domain[:1] == provider[:1] and abs(len(provider) - len(domain)) <= 2
-        if is_big and _distance(domain, provider) == 2:
+        if is_big and distance(domain, provider) == 2:
             found[provider] = 2 * _POSSIBLE
     return found
 
@@ -193,18 +194,3 @@ def _near_pairs() -> Iterator[tuple[str, str]]:
 
 
 _NEAR = frozenset(order for one, other in _near_pairs() for order in ((one, other), (other, one)))
-
-
-def _distance(one: str, other: str) -> int:
-    """Count inserted, deleted, replaced and swapped letters."""
-    before: list[int] = []
-    last = list(range(len(other) + 1))
-    for row, letter in enumerate(one, start=1):
-        line = [row]
-        for column, wanted in enumerate(other, start=1):
-            best = min(last[column] + 1, line[-1] + 1, last[column - 1] + (letter != wanted))
-            if row > 1 and column > 1 and letter == other[column - 2] and one[row - 2] == wanted:
-                best = min(best, before[column - 2] + 1)
-            line.append(best)
-        before, last = last, line
-    return last[-1]

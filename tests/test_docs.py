@@ -111,6 +111,13 @@ def test_every_command_is_in_the_operations_guide() -> None:
     assert missing == []
 
 
+def test_every_event_of_the_log_is_in_the_operations_guide() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "relay").rglob("*.py"))
+    events = {event for source in sources for event in re.findall(r"[\"' ]event=([a-z][a-z_]+)[ \"']", source)}
+    assert len(events) > 10
+    assert {event for event in events if event not in OPERATIONS} == set()
+
+
 def test_the_operations_guide_names_no_command_that_is_not_there() -> None:
     known = {name for name, _ in commands(cli)}
     pattern = r"`waybill [a-z][a-z-]+(?: (?:list|password|show|pause|resume|flush|hold|release|cancel)\b)?"

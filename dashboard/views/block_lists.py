@@ -184,8 +184,14 @@ async def undo_form(desk: Desk) -> Response:
         return await _undo_page(desk, replace(typed, since=f"{begin:%Y-%m-%dT%H:%M}"))
     chosen = _read(desk, typed)
     if isinstance(chosen, Undoing):
-        return await _undo_page(desk, typed, found=await _planned(desk, chosen))
+        shown = replace(typed, since=_field(desk, chosen.since), until=_field(desk, chosen.until))
+        return await _undo_page(desk, shown, found=await _planned(desk, chosen))
     return await _undo_page(desk, typed, problems=chosen)
+
+
+def _field(desk: Desk, when: datetime | None) -> str:
+    """Write a time as a time field of a browser shows it."""
+    return f"{desk.tongue.local(when):%Y-%m-%dT%H:%M}" if when else ""
 
 
 async def _undo_page(

@@ -15,8 +15,11 @@ from dashboard.guard import at
 from dashboard.links import booking_url
 from dashboard.naming import customer_ids
 from dashboard.nothing import nothing
+from dashboard.views.legacy import is_signed
 from relay import actions
 from relay.actions import Answer, BookingCard, Plan
+from relay.booking_links import Shows
+from relay.store import log
 from relay.store.protocols import Tx
 
 
@@ -30,7 +33,7 @@ async def show(desk: Desk) -> Response:
         box = nothing(number, near, tongue=desk.tongue, ids=ids, is_booking=True)
         return await desk.page("booking_nothing.html", number=number, nothing=box, query=number)
     page = prepare(card, tongue=desk.tongue, ids=ids, now=desk.now)
-    return await desk.page("booking.html", page=page, sender=desk.asked("sender"), **_addresses(desk))
+    return await desk.page("booking.html", page=page, sender=desk.asked("sender"), urls=_addresses(desk))
 
 
 async def live(desk: Desk) -> Response:
@@ -39,7 +42,7 @@ async def live(desk: Desk) -> Response:
     if card is None:
         return await desk.missing()
     page = prepare(card, tongue=desk.tongue, ids=await customer_ids(desk), now=desk.now)
-    return await fragment(desk, "_booking_live.html", page=page, **_addresses(desk))
+    return await fragment(desk, "_booking_live.html", page=page, urls=_addresses(desk))
 
 
 async def preview(desk: Desk) -> Response:
@@ -58,7 +61,13 @@ async def _preview(desk: Desk, card: BookingCard, *, status: int = 200, is_empty
     page = prepare(card, tongue=desk.tongue, ids=await customer_ids(desk), now=desk.now)
     what = {line.mail.seq: line.what for line in page.lines}
     return await desk.page(
-        "booking_resend.html", status=status, page=page, found=found, what=what, is_empty=is_empty, **_addresses(desk)
+        "booking_resend.html",
+        status=status,
+        page=page,
+        found=found,
+        what=what,
+        is_empty=is_empty,
+        urls=_addresses(desk),
     )
 
 
@@ -122,6 +131,21 @@ async def package(desk: Desk) -> Response:
     )
 
 
+async def opened(desk: Desk) -> Response:
+    """Show one app's mail for the booking to whoever has a signed link: read-only, no way to anything else."""
+    if not await is_signed(desk, Shows.BOOKING):
+        return await desk.missing()
+    number = _number(desk)
+    card = await _card_of(desk, number, (desk.asked("app"),))
+    ids = await customer_ids(desk)
+    if card is None:
+        first_at = await desk.read(log.first_at)
+        box = nothing(number, actions.Nearest(first_at=first_at), tongue=desk.tongue, ids=ids, is_booking=True)
+        return await desk.page("booking_open.html", number=number, nothing=box, page=None)
+    page = prepare(card, tongue=desk.tongue, ids=ids, now=desk.now)
+    return await desk.page("booking_open.html", number=card.number, nothing=None, page=page)
+
+
 def _number(desk: Desk) -> str:
     return str(desk.request.path_params["ref"]).strip()[:200]
 
@@ -146,15 +170,14 @@ async def _card(desk: Desk) -> BookingCard | None:
     number, sender = _number(desk), desk.asked("sender")
     if sender and not desk.sees(sender):
         return None
-    apps = (sender,) if sender else desk.apps
+    return await _card_of(desk, number, (sender,) if sender else desk.apps)
+
+
+async def _card_of(desk: Desk, number: str, apps: tuple[str, ...] | None) -> BookingCard | None:
+    settings, zone = desk.config.delivery, desk.tongue.zone
     return await desk.read(
         lambda tx: actions.booking_card(
-            tx,
-            number,
-            now=desk.now,
-            give_up_after=desk.config.delivery.give_up_after,
-            apps=apps,
-            zone=desk.tongue.zone,
+            tx, number, now=desk.now, give_up_after=settings.give_up_after, apps=apps, zone=zone
         )
     )
 
@@ -165,4 +188,5 @@ ROUTES: list[Route] = [
     at("/bookings/{ref:path}/resend", preview, need=Role.SUPPORT),
     at("/bookings/{ref:path}/resend", resend, need=Role.SUPPORT, methods=["POST"]),
     at("/bookings/{ref:path}", show),
+    at("/open/bookings/{ref:path}", opened, need=None),
 ]

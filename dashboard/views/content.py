@@ -78,6 +78,7 @@ async def _page(desk: Desk, opened: Opened) -> Response:
         await desk.note_reading("read", on=opened.id, note=form)
     return await desk.page(
         "message_content.html",
+        is_secret=True,
         told=opened.told,
         message=opened.told.found.message,
         delivery=opened.told.delivery,

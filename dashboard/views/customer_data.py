@@ -69,6 +69,7 @@ async def _correct_page(
         typed=typed,
         problems=problems or [],
         found=found,
+        until=end_of_day(typed.until, desk.tongue.zone),
         here=_here(desk),
     )
 

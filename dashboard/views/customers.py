@@ -17,17 +17,19 @@ from dashboard.customer_page import (
     read_history,
     wanted,
 )
-from dashboard.desk import Desk
+from dashboard.desk import Desk, with_params
 from dashboard.fragments import fragment
 from dashboard.guard import at
 from dashboard.labels import GROUP
 from dashboard.naming import customer_ids
 from dashboard.nothing import nothing
+from dashboard.saying import Saying
 from dashboard.trail import Trail
 from dashboard.views import customer_data
 from relay import actions
 from relay.actions import AddressCard, Answer, CustomerCard
 from relay.address import address_key
+from relay.classify.explain import render
 from relay.store import log
 from relay.store.protocols import Tx
 
@@ -56,7 +58,8 @@ async def of(desk: Desk) -> Response:
         return await desk.missing()
     chosen = next((one for one in found.deliveries if one.id == found.delivery_id), found.deliveries[0])
     ids = await customer_ids(desk)
-    return desk.go(f"/customers/{ids.of(address_key(chosen.intended or chosen.address))}")
+    page = f"/customers/{ids.of(address_key(chosen.intended or chosen.address))}"
+    return desk.go(with_params(page, dict(desk.request.query_params)))
 
 
 async def show(desk: Desk) -> Response:
@@ -84,9 +87,9 @@ async def _page(
         groups=GROUP,
         pager=trail.links(here, asked.params, history.older),
         here=here,
-        back=f"{here}?{urlencode(kept)}" if kept else here,
         live=f"{here}/rows?{urlencode(kept | {'before': str(_below(trail, history.top))})}",
         limit=desk.config.suppression.max_errors,
+        said=lambda explanation: render(explanation, tongue=Saying(desk.tongue)),
         needs_operator=needs_operator,
         own_blocks=own_blocks,
         problems=problems or [],
@@ -111,8 +114,7 @@ async def live(desk: Desk) -> Response:
     here = _here(desk)
     kept = {name: value for name, value in asked.params.items() if value}
     live_url = f"{here}/rows?{urlencode(kept | {'before': desk.asked('before')})}"
-    back = f"{here}?{urlencode(kept)}" if kept else here
-    return await fragment(desk, "_customer_rows.html", history=history, back=back, live=live_url)
+    return await fragment(desk, "_customer_rows.html", history=history, asked=asked, live=live_url)
 
 
 async def block(desk: Desk) -> Response:

@@ -6,6 +6,8 @@ domains, the reasons and the machine. While no mail of an app has arrived yet, f
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -29,7 +31,7 @@ from relay.store.protocols import Tx
 _TO_DO = 5
 
 #: What the templates draw and say with.
-_DRAWING = {
+_DRAWING: dict[str, Any] = {
     "bars": bars,
     "swatch": swatch,
     "share": share,

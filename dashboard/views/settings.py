@@ -94,7 +94,7 @@ def _groups(found: Iterable[InForce], tongue: Tongue, *, only_changes: bool) -> 
 
 def _title(key: str) -> str:
     """Name the table that a key stands in: "listener 2", "delivery.site"."""
-    table = key.rpartition(".")[0]
+    table = key.rpartition(".")[0] or key  # a list of tables without any
     return table.replace(".", " ", 1) if _NUMBER.search(table) else table
 
 

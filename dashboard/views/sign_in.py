@@ -82,6 +82,7 @@ async def leave(desk: Desk) -> Response:
         who = actor(desk.person.name, desk.ip)
         await desk.store.write(lambda tx: accounts.sign_out(tx, token, actor=who, now=desk.now))
     answer = desk.go("/sign-in")
+    answer.headers["Clear-Site-Data"] = '"cache"'  # what the back button would still show
     answer.delete_cookie(name, path="/", httponly=True, secure=desk.request.app.state.is_https, samesite="lax")
     return answer
 

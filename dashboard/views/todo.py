@@ -72,7 +72,7 @@ async def _list(desk: Desk, *, status: int = 200, problems: list[tuple[str, str]
 def _arrived(desk: Desk, tx: Tx) -> int:
     """Count what arrived in a week: the proof that an empty list is good news."""
     counts: Counts = desk.request.app.state.counts
-    found = counts.of(tx, since=desk.now - _WEEK, now=desk.now, apps=desk.apps)
+    found = counts.of(tx, since=desk.now - _WEEK, now=desk.now, apps=desk.apps, has_detail=False)
     return found.statuses[Status.DELIVERED]
 
 

@@ -46,6 +46,7 @@ from relay.actions.incidents import (
     show_incident,
 )
 from relay.actions.mails import Mail, mails
+from relay.actions.many import MOST_RESENT, Chosen, Fate, ManyForeseen, Tally, foresee_many, resend_one_of_many
 from relay.actions.nearest import Nearest, nearest
 from relay.actions.notices import (
     Card,
@@ -79,15 +80,18 @@ from relay.why import Verdict
 
 __all__ = [
     "MOST_AT_ONCE",
+    "MOST_RESENT",
     "AddressCard",
     "Answer",
     "BookingCard",
     "Card",
     "Change",
+    "Chosen",
     "Correction",
     "Correspondence",
     "CustomerCard",
     "CustomerIds",
+    "Fate",
     "Fix",
     "ImportTally",
     "IncidentReport",
@@ -96,6 +100,7 @@ __all__ = [
     "LastError",
     "LeftOut",
     "Mail",
+    "ManyForeseen",
     "Match",
     "Nearest",
     "Ourselves",
@@ -106,6 +111,7 @@ __all__ = [
     "Reclassified",
     "Resending",
     "Skipped",
+    "Tally",
     "Telling",
     "Undoing",
     "Undone",
@@ -144,6 +150,7 @@ __all__ = [
     "flush",
     "foresee",
     "foresee_fix",
+    "foresee_many",
     "forms_in_list",
     "has_mail_of",
     "hold",
@@ -175,6 +182,7 @@ __all__ = [
     "reroute",
     "resend",
     "resend_failed",
+    "resend_one_of_many",
     "resend_part",
     "reset",
     "resolve_notices",

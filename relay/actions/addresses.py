@@ -28,6 +28,7 @@ class LastError:
 
     at: datetime
     category: Category | None
+    explanation: Explanation  #: for whoever says it in another language
     title: str  #: in the words of the catalogue
     next_step: str
     reply: str  #: what the server said, codes included
@@ -110,13 +111,15 @@ def _last_error(tx: Tx, known: AddressRecord) -> LastError | None:
     delivery = next((one for one in found.deliveries if one.id == known.last_delivery_id), None) if found else None
     if found is None or delivery is None:  # pruned: the address remembers the essence
         entry = entry_for(Status.SOFT_BOUNCED, category=known.last_category)
-        words = render(Explanation(entry=entry, params={"address": known.shown, "domain": domain_of(known.address)}))
+        explanation = Explanation(entry=entry, params={"address": known.shown, "domain": domain_of(known.address)})
         reply, mx = known.last_reply or "", None
     else:
-        words = render(explain_delivery(delivery, message=found.message))
+        explanation = explain_delivery(delivery, message=found.message)
         reply = " ".join(str(part) for part in (delivery.code, delivery.enhanced, delivery.reply) if part)
         mx = delivery.mx
+    words = render(explanation)
     return LastError(
+        explanation=explanation,
         at=known.last_error_at,
         category=known.last_category,
         title=words.title,

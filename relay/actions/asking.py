@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 
-from relay.actions.nearest import nearest, refused_for
+from relay.actions.nearest import nearest
 from relay.address import address_key
 from relay.model import Delivery, DeliveryId, Suppression
 from relay.status import OPEN, Status
 from relay.store import addresses, log, notices, pauses, suppressions
+from relay.store.near import refused_for
 from relay.store.protocols import Row, Tx
 from relay.why import Candidate, Case, Verdict, Why, answer, deciding, no_record, verdict_of
 

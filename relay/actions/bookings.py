@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from relay.actions.answer import Answer
-from relay.actions.asking import rows_of_booking, spoken
+from relay.actions.asking import rows_of_booking
 from relay.actions.blocks import describe
 from relay.actions.mails import Mail, mails
 from relay.actions.resend import plan_resend
+from relay.actions.telling import Telling, tell
 from relay.address import address_key, domain_of
 from relay.store import addresses, bookings, log, suppressions
 from relay.store.bookings import Place
 from relay.store.protocols import Tx
-from relay.why import Why, badness
+from relay.why import badness
 
 _CUSTOMERS = 10
 
@@ -43,8 +44,8 @@ class BookingCard:
     """One booking: the answer, its mails oldest first, and what is known about it."""
 
     number: str  #: as the mail writes it
-    why: Why  #: about the mail that decides
     deciding: Mail  #: the worst; of several the newest
+    told: Telling  #: what is to be said of that one
     mails: tuple[Mail, ...]
     customers: tuple[Involved, ...]
     apps: tuple[str, ...]  #: that handed them in
@@ -74,10 +75,12 @@ def booking_card(
     from_apps = tuple(dict.fromkeys(row.app for row in rows))
     listed = sorted(mails(rows), key=lambda mail: (mail.original.accepted_at, mail.seq))
     worst = _worst(tx, listed)
+    told = tell(tx, worst.newest.id, now=now, give_up_after=give_up_after, zone=zone)
+    assert told is not None  # the row was read in the same snapshot
     return BookingCard(
         number=places[0].value if places else booking,
-        why=spoken(tx, [worst.newest], now=now, give_up_after=give_up_after, zone=zone),
         deciding=worst,
+        told=told,
         mails=tuple(listed),
         customers=_involved(tx, rows, {one.phone for one in about if one.phone}),
         apps=from_apps,

@@ -8,7 +8,7 @@ such as the house's own, only the newest _READ rows are put together with their 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from relay.actions.addresses import AddressCard, address_card
@@ -120,7 +120,11 @@ def has_mail_of(tx: Tx, of: Sequence[str], apps: Collection[str] | None) -> bool
     """Tell whether one of these apps ever wrote to one of these addresses; None: whatever is known counts."""
     if apps is None:
         return True
-    return any(log.search(tx, log.Query(address=address, app=app, limit=1)) for address in of for app in apps)
+    return any(log.search(tx, log.Query(address=address, apps=_scope(apps), limit=1)) for address in of)
+
+
+def _scope(apps: Collection[str] | None) -> tuple[str, ...] | None:
+    return None if apps is None else tuple(apps)
 
 
 def correspondence(
@@ -135,14 +139,14 @@ def correspondence(
     limit: int = 50,
 ) -> Correspondence:
     """List what was sent to these addresses; `before` is the seq of the last mail of the page before."""
-    rows = _rows(tx, of, archived=archived, now=now, before=None)
+    query = log.Query(archived=archived, now=now, apps=_scope(apps), limit=_READ)
+    rows = _rows(tx, of, query)
     if before is not None and len(rows) >= _READ and before <= min(row.seq for row in rows):
-        rows = _rows(tx, of, archived=archived, now=now, before=before)
-    seen = [row for row in rows if apps is None or row.app in apps]
-    found = [mail for mail in reversed(mails(seen)) if (before is None or mail.seq < before) and keep(mail)]
+        rows = _rows(tx, of, replace(query, before=before))
+    found = [mail for mail in reversed(mails(rows)) if (before is None or mail.seq < before) and keep(mail)]
     return Correspondence(
         mails=tuple(found[:limit]),
-        kinds=tuple(sorted({row.kind for row in seen if row.kind})),
+        kinds=tuple(sorted({row.kind for row in rows if row.kind})),
         before=found[limit - 1].seq if len(found) > limit else _rest(rows, found),
     )
 
@@ -152,11 +156,11 @@ def _rest(rows: Sequence[log.LogRow], found: Sequence[Mail]) -> int | None:
     return min(row.seq for row in rows) if len(rows) >= _READ and found else None
 
 
-def _rows(tx: Tx, of: Sequence[str], *, archived: bool, now: datetime, before: int | None) -> list[log.LogRow]:
+def _rows(tx: Tx, of: Sequence[str], chosen: log.Query) -> list[log.LogRow]:
+    """Read what was sent to these addresses, or meant for them and redirected; newest first."""
     found: dict[int, log.LogRow] = {}
     for address in of:
-        for chosen in ({"address": address}, {"redirected_from": address}):
-            query = log.Query(**chosen, archived=archived, now=now, before=before, limit=_READ)
+        for query in (replace(chosen, address=address), replace(chosen, redirected_from=address)):
             found |= {row.seq: row for row in log.search(tx, query)}
     return [found[seq] for seq in sorted(found, reverse=True)[:_READ]]
 
@@ -198,11 +202,10 @@ def find_customers(
     newest: dict[str, log.LogRow] = {}
     before: int | None = None
     for _ in range(5):
-        query = log.Query(words=tuple(text.split()[:8]), before=before, limit=_READ // 5)
+        query = log.Query(words=tuple(text.split()[:8]), apps=_scope(apps), before=before, limit=_READ // 5)
         rows = log.search(tx, query)
         for row in rows:
-            if apps is None or row.app in apps:
-                newest.setdefault(address_key(row.intended or row.to), row)
+            newest.setdefault(address_key(row.intended or row.to), row)
         if len(rows) < query.limit or len(newest) >= limit:
             break
         before = rows[-1].seq

@@ -79,7 +79,8 @@ def fix_address(tx: Tx, fix: Fix, *, by: str, now: datetime, hostname: str) -> A
 def _send_again(
     tx: Tx, found: Correction, *, by: str, now: datetime, hostname: str
 ) -> tuple[list[Answer], list[Answer]]:
-    sent, refused = [], []
+    sent: list[Answer] = []
+    refused: list[Answer] = []
     for row in found.chosen[:AT_ONCE]:
         plan = plan_resend(tx, row.id, by=by, now=now, hostname=hostname, to=found.new)
         answer = plan if isinstance(plan, Answer) else catch_up(tx, plan, found, by=by, now=now)

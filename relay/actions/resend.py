@@ -70,7 +70,7 @@ def plan_resend(
     copies, remarks = [], []
     for source in chosen:
         root = by_id.get(source.resend_of, source) if source.resend_of else source
-        address, intended, remark = _target(tx, source, to=to, now=now)
+        address, intended, remark = where_to(tx, source, to=to, now=now)
         copy = _new_delivery(root, address=address, intended=intended, form=form, by=by, now=now)
         copies.append((copy, _changed_content(raw, root, copy, hostname=hostname)))
         remarks += [remark] if remark else []
@@ -91,7 +91,7 @@ def _why_gone(message: Message) -> str:
     return f"{reason}; have the app send it anew"
 
 
-def _target(tx: Tx, source: Delivery, *, to: str | None, now: datetime) -> tuple[str, str | None, str]:
+def where_to(tx: Tx, source: Delivery, *, to: str | None, now: datetime) -> tuple[str, str | None, str]:
     """Say where a copy goes, for whom it was meant if that is somebody else, and what to say about it."""
     if to is not None or source.intended is not None:  # a test app's mail stays with the tester
         return to or source.address, None, ""

@@ -137,7 +137,7 @@ def _show_refusals(store: Store, query: Query, as_json: bool, follow: bool) -> C
         return refusals.search(
             tx,
             words=query.words,
-            to=query.to,
+            to=query.to if isinstance(query.to, str) else None,
             app=query.app,
             since=query.since,
             until=query.until,

@@ -1,6 +1,7 @@
 """The values and small interfaces between the parts of delivery.
 
-scheduler.py claims and decides; mx.py finds the hosts; site.py limits; session.py speaks SMTP on one connection.
+scheduler.py (by claiming.py) claims and decides; mx.py finds the hosts; site.py limits; session.py speaks SMTP on one
+connection.
 A remote refusal is a value (Reply) everywhere; nothing here raises for what a server says.
 """
 

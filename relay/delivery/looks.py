@@ -54,7 +54,11 @@ class Looks:
         """Count deliveries that came into memory, or (negative) left it."""
         if count > 0 and is_known:
             return
-        load = self._loads.setdefault(site, Counter())
+        load = self._loads.get(site)
+        if load is None:
+            if count <= 0:
+                return
+            load = self._loads[site] = Counter()
         change = max(count, -load[is_fresh])  # what came while it was known was not counted
         load[is_fresh] += change
         self._totals[is_fresh] += change

@@ -1,15 +1,14 @@
 """The life of a delivery process: claim what is due, have it carried, record it, keep the leases, stop in order.
 
-Claims. At a nudge from intake, at a commit of any process (looked for every 0.2 s), or when the next delivery is due,
-due deliveries are leased: first tries and retries each up to half of what may be in memory, so that neither ever
-waits for the other. A lease that runs out belongs to nobody: it is taken over, here or by another process, and the
-outcome of its attempt is called unknown.
+Leases. What is claimed (claiming.py) is leased, and the lease renewed while it is in memory. A lease that runs out
+belongs to nobody: it is taken over, here or by another process, and the outcome of its attempt is called unknown.
 
 Stop. Nothing more is claimed or begun; what has not begun is given back at once; open transactions may finish within
 the grace and are then cut. A transaction that was cut before the server could have taken the mail is given back, any
 other is recorded as unknown, so that a clean stop never sends twice.
 
-It owns the order of things and the leases. What happens to one delivery is dispatch.py and what that calls.
+It owns the order of things and the leases. When and how much is claimed is claiming.py, what happens to one delivery
+is dispatch.py and what that calls.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from datetime import datetime, timedelta
 from relay import maillog
 from relay.clock import StoreClock
 from relay.delivery.carrier import Carrier
+from relay.delivery.claiming import BUDGET, Claiming
 from relay.delivery.contents import Contents
 from relay.delivery.contract import Connector, Router
 from relay.delivery.desk import Desk, Pulse
@@ -41,25 +41,17 @@ from relay.delivery.routing import Routing
 from relay.delivery.share import Share
 from relay.delivery.sites import Sites
 from relay.delivery.steering import Orders, Steering
-from relay.delivery.transaction import content_key
 from relay.delivery.verdict import Judge
 from relay.errors import StoreError
-from relay.model import Claimed, DeliveryId
+from relay.model import DeliveryId
 from relay.settings import Config
 from relay.store.nodes import Member
 from relay.store.protocols import Store
 
 logger = logging.getLogger(__name__)
 
-#: Deliveries in memory: half for first tries, half for retries.
-BUDGET = 2000
 LEASE = timedelta(seconds=60)
-_CLAIM = 200  #: deliveries of a kind leased in one commit; more would keep intake's commits waiting
 POLL = 0.2  #: seconds between looks for other processes' commits
-_LULL = 0.02  #: seconds without a nudge before the next due time is looked up
-_GATHER = 0.005  #: seconds between claims while there is plenty to do
-_BREATH = 0.004  #: seconds between claims otherwise
-_BUSY = 100  #: deliveries in memory that are plenty
 _TICK = 1.0
 _LAST_RECORDS = 3.0  #: seconds the last records may take when the process stops
 JOINING = BEAT + 2.0  #: seconds until every other process has heard of a new one
@@ -105,7 +97,6 @@ class Scheduler:
         self._monotonic = monotonic
         self._is_alone = is_alone
         self._settle_seconds = settle_seconds
-        self._poll_seconds = poll_seconds
         self._desk = Desk(
             store, owner=owner, lease=LEASE, blocking=config.suppression, incident=config.incident, prepare=prepare
         )
@@ -120,13 +111,18 @@ class Scheduler:
         self._leases = Leases(self._contents, budget=BUDGET)
         self._sites = Sites(config.delivery.site, config.site, providers=load_providers(), gates=self._steering.gates)
         self._recorder = Recorder(self._desk, owner=self, clock=self._clock)
-        self._nudge = asyncio.Event()
+        self._claiming = Claiming(
+            self._desk,
+            self._leases,
+            contents=self._contents,
+            clock=self._clock,
+            poll_seconds=poll_seconds,
+            heed=self._heed,
+        )
         self._started = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stopped = asyncio.Event()
         self._grace = timedelta(0)
-        self._is_hungry = False
-        self._has_caught = False
         self._is_store_failing = False
         self._is_cut_off = False
         self._is_joining = False
@@ -142,7 +138,7 @@ class Scheduler:
 
     def wake(self) -> None:
         """Look for work now."""
-        self._nudge.set()
+        self._claiming.nudge()
 
     async def heed_orders(self) -> None:
         """Heed what people ordered or took back; what waits in memory is given back, to take its new way."""
@@ -174,7 +170,7 @@ class Scheduler:
         """Stop in order and return when everything is recorded or given back."""
         self._grace = grace
         self._stopping.set()
-        self._nudge.set()
+        self._claiming.nudge()
         await self._stopped.wait()
 
     async def run(self) -> None:
@@ -189,9 +185,7 @@ class Scheduler:
 
     def recorded(self, ids: Iterable[DeliveryId]) -> None:
         """Let go of deliveries whose state is on disk."""
-        self._leases.drop(ids)
-        if self._is_hungry and len(self._leases) <= BUDGET * 3 // 4:
-            self._nudge.set()
+        self._claiming.let_go(ids)
 
     def store_failed(self) -> None:
         """Begin nothing whose result could not be recorded."""
@@ -226,7 +220,7 @@ class Scheduler:
         self._pool.send_away([*without, *adopted])
         if pulse.taken:
             logger.warning("took over %d deliveries of a process that is gone", pulse.taken)
-            self._nudge.set()
+            self._claiming.nudge()
         if is_back:
             self._pool.doubt(_DOUBT)
             self._is_cut_off = False
@@ -245,7 +239,7 @@ class Scheduler:
     def _go_on(self) -> None:
         if not self._must_wait:
             self._pool.resume(self._sites)
-            self._nudge.set()
+            self._claiming.nudge()
 
     # -- the life
 
@@ -260,10 +254,8 @@ class Scheduler:
         self._started.set()
         while not self._stopping.is_set():
             try:
-                await self._claim()
-                # Nudges add up for a moment: each claim is a commit, and intake's commits wait for it.
-                await asyncio.sleep(_GATHER if len(self._leases) > _BUSY else _BREATH)
-                await self._wait_for_work()
+                await self._claiming.claim(may_claim=not self._must_wait)
+                await self._claiming.wait_for_work(self._stopping)
             except StoreError as error:
                 logger.error("claiming waits for the store: %s", error)
                 await self._pause(_TROUBLE_PAUSE)
@@ -318,6 +310,7 @@ class Scheduler:
             crowded_out=self._dispatch.look_up_later,
             monotonic=self._monotonic,
         )
+        self._claiming.use(self._dispatch, self._routing)
 
     async def _open(self) -> None:
         """Take over what a dead process left, and remember which sites back off."""
@@ -333,58 +326,6 @@ class Scheduler:
             if count:
                 logger.warning("took over %d deliveries whose process had stopped", count)
             return
-
-    async def _claim(self) -> None:
-        """Claim as much as there is room for and set it going."""
-        self._nudge.clear()
-        fresh, due = self._leases.room()
-        self._is_hungry = False
-        if self._must_wait or (not fresh and not due):
-            self._is_hungry = True
-            return
-        fresh, due = min(fresh, _CLAIM), min(due, _CLAIM)
-        catch = await self._desk.claim(self._clock(), fresh=fresh, due=due)
-        self._heed(catch.orders)
-        self._has_caught = bool(catch.fresh or catch.due)
-        self._leases.add(catch.fresh, is_due=False)
-        self._leases.add(catch.due, is_due=True)
-        claims = self._dispatch.sift([*catch.fresh, *catch.due])
-        if claims:
-            await self._fetch_ahead(claims)
-            self._routing.add(claims)
-        if (fresh and len(catch.fresh) >= fresh) or (due and len(catch.due) >= due):
-            self._is_hungry = True
-            if any(self._leases.room()):
-                self._nudge.set()
-
-    async def _fetch_ahead(self, claims: Iterable[Claimed]) -> None:
-        try:
-            await self._contents.fetch_ahead({content_key(claim): claim.message.size for claim in claims}.items())
-        except StoreError as error:
-            logger.error("contents could not be fetched ahead: %s", error)  # each is read when it is sent
-
-    async def _wait_for_work(self) -> None:
-        """Return at a nudge, when another process committed, or when the next delivery is due."""
-        if await self._is_nudged_within(_LULL):
-            return
-        self._desk.changed()  # before the look: what is committed from here on is seen by the next call
-        due_at = await self._desk.next_due()
-        while not self._stopping.is_set():
-            left = poll = self._poll_seconds
-            if due_at is not None:
-                left = min(poll, (due_at - self._clock()).total_seconds())
-            if left <= 0 and not self._has_caught:
-                left = poll  # due, but it was not caught (a lease that ran out, no room): no reason to hurry
-            if await self._is_nudged_within(max(left, _LULL)) or self._desk.changed():
-                return
-            if due_at is not None and self._clock() >= due_at:
-                return
-
-    async def _is_nudged_within(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._nudge.wait()
-        return self._nudge.is_set()
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not past the stop."""
@@ -418,7 +359,7 @@ class Scheduler:
                 await self._desk.renew(ids, now=self._clock())
             if count := await self._desk.take_over(self._clock()):
                 logger.warning("took over %d deliveries whose lease had run out", count)
-                self._nudge.set()
+                self._claiming.nudge()
         except StoreError as error:
             logger.error("renewing leases waits for the store: %s", error)
 

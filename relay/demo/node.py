@@ -146,6 +146,11 @@ class Node:
                 self._process.wait(grace)
         return self.kill()
 
+    def reload(self) -> None:
+        """Have it read its configuration anew."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGHUP)
+
     def kill(self) -> int | None:
         """End it and its children with SIGKILL, as a power cut would; return its exit code."""
         if self._process is None:

@@ -4,8 +4,10 @@ Policy: everything is on loopback, in a temporary folder, without root, configur
 the recipients' servers run in this process; the relay is `waybill serve` in a child with a short retry ladder, so that
 every sample ends within seconds. What became of them is what `waybill log` and `waybill why` say (answers.py), held
 against what the recipients' servers have.
-With `once` it ends with the table: 0 when each delivery ended as internet.py says, 1 when one did not. Without, it
-stays up with a message now and then until Ctrl-C or SIGTERM. The table goes to stdout, progress to stderr.
+With `once` it ends with the table: 0 when each delivery ended as internet.py says, 1 when one did not. Without, the
+store first gets a past and an account (entrance.py), so that the pages show a house in operation; after the table the
+relay goes over to a retry ladder as in life and stays up, with a message now and then, until Ctrl-C or SIGTERM. The
+table goes to stdout, progress to stderr.
 """
 
 from __future__ import annotations
@@ -21,12 +23,13 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from relay.demo import report
+from relay.demo import entrance, report
 from relay.demo.answers import Answers, answers
 from relay.demo.client import send
 from relay.demo.connections import free_port
+from relay.demo.entrance import Entrance
 from relay.demo.internet import CASES, Case, Internet
-from relay.demo.node import Node, NodeFailed, is_listening, to_toml
+from relay.demo.node import Node, NodeFailed, to_toml
 from relay.demo.samples import BUSINESSES, Guest, load, write
 from relay.settings import HostPort
 
@@ -34,6 +37,10 @@ _TIME_LIMIT = 100.0  #: seconds until the samples must have ended; starting and 
 _PAUSE = timedelta(seconds=20)  #: between messages while the demo stays up
 _MAX_MESSAGES = 500  #: sent while it stays up; then it only waits
 _FIRST_BOOKING = 1042
+
+#: The ladder that ends within seconds, for the samples; and one as in life, only quicker at its beginning.
+SHORT: Mapping[str, Any] = {"retry": ["1s", "2s", "3s"], "give_up_after": "8s"}
+LONG: Mapping[str, Any] = {"retry": ["20s", "1m", "5m", "15m", "1h"], "give_up_after": "2d"}
 
 
 def main(*, once: bool, as_json: bool) -> int:
@@ -59,24 +66,39 @@ async def _run(folder: Path, *, once: bool, as_json: bool) -> int:
         smtp, dashboard = HostPort("127.0.0.1", free_port()), HostPort("127.0.0.1", free_port())
         config = folder / "config.toml"
         config.write_text(to_toml(configuration(internet, smtp=smtp, dashboard=dashboard)), "utf-8")
+        way_in = None if once else await _open_house(config, internet)
         node = Node(config)
         _say(f"Starting the relay, {len(internet.servers)} mail servers and a name server …")
         node.start()
         try:
             await asyncio.to_thread(node.wait_greeting, smtp)
+            if way_in is not None:
+                await asyncio.to_thread(node.wait_listening, [dashboard])
+                _say(_welcome(way_in))
             demo = Demo(node, smtp, internet)
             with answers(config) as found:
                 rows = await demo.send_all(found)
             print(report.as_json(rows) if as_json else report.as_table(rows), flush=True)
-            if not once:
-                await demo.stay(dashboard)
+            if way_in is not None:
+                longer = configuration(internet, smtp=smtp, dashboard=dashboard, ladder=LONG)
+                config.write_text(to_toml(longer), "utf-8")
+                node.reload()
+                await demo.stay(way_in)
             return 0 if all(row.is_as_expected for row in rows) else 1
         finally:
             await asyncio.shield(asyncio.to_thread(node.stop))
 
 
-def configuration(internet: Internet, *, smtp: HostPort, dashboard: HostPort) -> dict[str, Any]:
-    """Make the relay's configuration: the three businesses as apps, and a ladder that ends within seconds."""
+async def _open_house(config: Path, internet: Internet) -> Entrance:
+    entrance.publish(internet.dns, host="mx1.accepts.example")
+    _say("Writing 35 days of mail for the pages to show …")
+    return await asyncio.to_thread(entrance.prepare, config)
+
+
+def configuration(
+    internet: Internet, *, smtp: HostPort, dashboard: HostPort, ladder: Mapping[str, Any] = SHORT
+) -> dict[str, Any]:
+    """Make the relay's configuration: the three businesses as apps, and when it tries again."""
     return {
         "node": {"hostname": "relay.demo.example", "data_dir": "data"},
         "store": {"url": "sqlite:data/waybill.db"},
@@ -95,8 +117,7 @@ def configuration(internet: Internet, *, smtp: HostPort, dashboard: HostPort) ->
         "delivery": {
             "port": internet.port,
             "ip": "4",
-            "retry": ["1s", "2s", "3s"],
-            "give_up_after": "8s",
+            **ladder,
             "allow_private_addresses": True,
             "record": "all",
         },
@@ -134,9 +155,9 @@ class Demo:
         message_id = await asyncio.to_thread(send, written, self._smtp)
         return report.Sent(case=case, message_id=message_id, booking=written.booking)
 
-    async def stay(self, dashboard: HostPort) -> None:
+    async def stay(self, way_in: Entrance) -> None:
         """Tell how to try it, and send a message now and then until cancelled."""
-        _say(_invitation(self._node, self._smtp, dashboard if is_listening(dashboard) else None))
+        _say(_invitation(self._node, self._smtp, way_in))
         cases = cycle(CASES)
         for _ in range(_MAX_MESSAGES):
             await asyncio.sleep(_PAUSE.total_seconds())
@@ -166,12 +187,20 @@ class Demo:
         return rows
 
 
-def _invitation(node: Node, smtp: HostPort, dashboard: HostPort | None) -> str:
+def _welcome(way_in: Entrance) -> str:
+    """Say where the pages are, as soon as they are."""
+    return (
+        f"\nPages:     {way_in.link}\n"
+        f"           The link works once; later: {way_in.url}/ with name {entrance.NAME}, password {way_in.password}\n"
+    )
+
+
+def _invitation(node: Node, smtp: HostPort, way_in: Entrance) -> str:
     domains = ", ".join(sorted({case.domain for case in CASES}))
-    pages = f"Pages:     http://{dashboard}/\n" if dashboard else ""
     return (
         f"\nThe demo stays up until Ctrl-C. Messages go out every {_PAUSE.seconds} seconds.\n\n"
-        f"{pages}SMTP:      {smtp}, no password, from desk@harbour-lantern.example\n"
+        f"Pages:     {way_in.url}/ with name {entrance.NAME}, password {way_in.password}\n"
+        f"SMTP:      {smtp}, no password, from desk@harbour-lantern.example\n"
         f"Try:       swaks --server {smtp} --from desk@harbour-lantern.example --to you@accepts.example\n"
         f"Domains:   {domains}\n"
         f"Look at:   {_program()} -c {node.config} log\n"

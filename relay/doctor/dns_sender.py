@@ -13,7 +13,7 @@ from relay.doctor.answer import txt_record
 from relay.doctor.dmarc import Dmarc, is_aligned
 from relay.doctor.finding import Finding, State
 from relay.doctor.sender_dkim import KeyFacts
-from relay.doctor.sender_spf import SpfFacts
+from relay.doctor.sender_spf import SpfFacts, check_spf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,13 +121,28 @@ def _all(values: list[bool | None]) -> bool | None:
 
 
 def _bulk_fix(facts: SenderFacts, missing: list[str]) -> str:
-    if "one-click unsubscribe" in missing:
+    fixes = {
+        "SPF": next((fix for one in facts.spf.values() if (fix := check_spf(one).fix) and one.passes is False), ""),
+        "DKIM": _signing_fix(facts),
+        "DMARC": _dmarc_record(facts),
+        "alignment": _signing_fix(facts),
+        "PTR": "# the PTR record stands at identity.ptr",
+        "TLS": '[tls]\nmode = "may"',
         # Only the app can know who unsubscribes from what; these are the headers it has to write.
-        return (
+        "one-click unsubscribe": (
             f"List-Unsubscribe: <https://{facts.domain}/unsubscribe?id=RECIPIENT>\n"
             "List-Unsubscribe-Post: List-Unsubscribe=One-Click"
-        )
-    return '[tls]\nmode = "may"' if "TLS" in missing else ""
+        ),
+    }
+    return "\n".join(dict.fromkeys(fixes[name] for name in missing if fixes[name]))
+
+
+def _signing_fix(facts: SenderFacts) -> str:
+    """The record that is missing for a key we have, or else the command that makes a key."""
+    for key in facts.keys:
+        if key.works is False and is_aligned(facts.dmarc, key.domain, is_strict=facts.dmarc.strict_dkim):
+            return txt_record(key.record_name, key.record)
+    return f"waybill dkim new {facts.domain}"
 
 
 def _proof(facts: SenderFacts, sent: Sent) -> _Proof:
@@ -163,7 +178,7 @@ def _alignment(facts: SenderFacts, sent: Sent) -> Finding:
         state=state,
         found=f"{mails}; by SPF: {words[proof.spf]}; by DKIM: {words[proof.dkim]}; policy {policy}",
         expected=f"a DKIM signature of {facts.domain}, or SPF for a domain that belongs to it; best both",
-        fix=f"waybill dkim new {facts.domain}" if state in (State.WARNING, State.BAD) and not facts.keys else "",
+        fix=_signing_fix(facts) if state in (State.WARNING, State.BAD) else "",
         why="Only mail that is tied to the domain people see passes DMARC; by SPF alone it fails once it is forwarded.",
     )
 

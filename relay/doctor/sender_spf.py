@@ -59,14 +59,14 @@ def check_spf(facts: SpfFacts) -> Finding:
         return _not_known(facts)
     state = worst(_STATES[evaluation.result] for _, evaluation in facts.by_ip)
     found = "; ".join(_sentence(ip, evaluation) for ip, evaluation in facts.by_ip)
-    weakness = _weakness(facts) if state is State.GOOD else ""
+    weakness, fix = _weakness(facts) if state is State.GOOD else ("", "")
     return Finding(
         id="sender.spf",
         subject=facts.domain,
         state=State.WARNING if weakness else state,
         found=f"{found}; {weakness}" if weakness else found,
         expected=f"one SPF record at {facts.domain} that allows {_listed([ip for ip, _ in facts.by_ip])}",
-        fix="" if state in (State.GOOD, State.UNKNOWN) else _fix(facts),
+        fix=fix if state in (State.GOOD, State.UNKNOWN) else _fix(facts),
         why=_WHY,
     )
 
@@ -95,17 +95,28 @@ def _sentence(ip: str, evaluation: Evaluation) -> str:
     return f"{ip}: {_WORDS[evaluation.result]}" + (f", {detail}" if detail else "")
 
 
-def _weakness(facts: SpfFacts) -> str:
-    """What a record that passes should be changed for."""
+def _weakness(facts: SpfFacts) -> tuple[str, str]:
+    """What a record that passes should be changed for, and what to publish instead."""
     evaluations = [evaluation for _, evaluation in facts.by_ip]
     if any(re.match(r"\+?all of ", evaluation.term, re.I) for evaluation in evaluations):
-        return "the record allows the whole internet"
+        return "the record allows the whole internet", _without(facts, r"[+?~-]?all", end="~all")
     most = max(evaluation.look_ups for evaluation in evaluations)
     if most >= _NEARLY_FULL:
-        return f"{most} of the {MAX_LOOK_UPS} look-ups are used"
+        # Only its owner knows which of the included are still sending.
+        return f"{most} of the {MAX_LOOK_UPS} look-ups are used", f"dig +short TXT {facts.domain}"
     if any(evaluation.uses_ptr for evaluation in evaluations):
-        return "the mechanism ptr is slow and should not be used any more"
-    return ""
+        return "the mechanism ptr is slow and should not be used any more", _without(facts, r"[+?~-]?ptr(:.*)?")
+    return "", ""
+
+
+def _without(facts: SpfFacts, pattern: str, *, end: str = "") -> str:
+    """The record without such words, and with our addresses instead."""
+    words = [word for word in facts.by_ip[0][1].records[0].split() if not re.fullmatch(pattern, word, re.I)]
+    if end:
+        words.append(end)
+    allowed = {word.lower().lstrip("+").partition(":")[2] for word in words}
+    added = [ip for ip, _ in facts.by_ip if ip not in allowed]
+    return txt_record(facts.domain, with_addresses(" ".join(words), added) if added else " ".join(words))
 
 
 def _fix(facts: SpfFacts) -> str:

@@ -10,12 +10,16 @@ from __future__ import annotations
 import difflib
 from datetime import datetime
 
-from relay.address import address_key
+from relay.address import address_key, split
 from relay.model import AddressRecord, Event, Suppression
 from relay.store import events, rows, suppressions
 from relay.store.protocols import Tx, Value
+from relay.store.text import distance
 
 _CANDIDATES = 1000
+_LOOK_CLOSER = 50
+_NEAR = 0.75  #: how alike difflib must find two addresses before their letters are counted
+_SLIPS = 2
 _CORRECTIONS = 50  #: more than anybody ever had addresses
 
 
@@ -68,16 +72,34 @@ def earlier(tx: Tx, address: str) -> list[str]:
 
 
 def similar(tx: Tx, address_key: str, *, limit: int = 5) -> list[str]:
-    """Known addresses that look like a slip of this one, the closest first."""
-    start = address_key[:1]
-    if not start:
-        return []
-    found = tx.rows("addresses.beginning_with", {"low": start, "high": _after(start), "limit": _CANDIDATES})
-    if len(found) == _CANDIDATES and len(address_key) > 2:  # too many share one letter: look at a closer circle
-        start = address_key[:3]
-        found = tx.rows("addresses.beginning_with", {"low": start, "high": _after(start), "limit": _CANDIDATES})
-    known = [row["address"] for row in found if row["address"] != address_key]
-    return difflib.get_close_matches(address_key, known, n=limit, cutoff=0.8)
+    """Known addresses that this one may be a slip of, the closest first, then those with the same part before the @.
+
+    At most two letters differ, and never the first: that one is hardly ever wrong.
+    """
+    local, domain = split(address_key)
+    namesakes = _beginning_with(tx, f"{local}@") if domain else []
+    candidates = _around(tx, address_key)
+    near = difflib.get_close_matches(address_key, candidates, n=_LOOK_CLOSER, cutoff=_NEAR)
+    slips = sorted((count, each) for each in near if (count := distance(each, address_key)) <= _SLIPS)
+    found = dict.fromkeys((*(each for _, each in slips), *namesakes))
+    return [each for each in found if each != address_key][:limit]
+
+
+def _around(tx: Tx, address_key: str) -> list[str]:
+    """Known addresses that begin alike; where too many do, those that do so for longer."""
+    found: list[str] = []
+    for length in (1, 3, 5, 7):
+        if length > len(address_key):
+            break
+        found = _beginning_with(tx, address_key[:length])
+        if len(found) < _CANDIDATES:
+            break
+    return found
+
+
+def _beginning_with(tx: Tx, start: str) -> list[str]:
+    rows = tx.rows("addresses.beginning_with", {"low": start, "high": _after(start), "limit": _CANDIDATES})
+    return [row["address"] for row in rows]
 
 
 def _after(prefix: str) -> str:

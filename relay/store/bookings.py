@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from relay.store.protocols import Tx
+from relay.store.protocols import Tx, Value
 from relay.store.text import reference_key
 
 #: Mail that "usual" is judged by: the newest so many messages of all apps.
@@ -58,7 +58,7 @@ def places(tx: Tx, booking: str) -> list[Place]:
 
 def usual_kinds(tx: Tx, app: str) -> list[str]:
     """The kinds of mail that at least every second booking of an app gets; nothing where there are few bookings."""
-    params = {"app": app, "newest": _NEWEST}
+    params: dict[str, Value] = {"app": app, "newest": _NEWEST}
     bookings = tx.rows("bookings.bookings_of_app", params)[0]["bookings"]
     if bookings < _ENOUGH:
         return []

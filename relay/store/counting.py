@@ -7,7 +7,7 @@ statuses in order, the numbers of the newest rows stand as "so many at least". S
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from relay.errors import StoreSlow
@@ -15,11 +15,13 @@ from relay.status import Group, Status, group_of
 from relay.store import filters
 from relay.store.log_query import Query
 from relay.store.protocols import Tx
-from relay.store.searching import by_archive, pieces, statements
-from relay.store.text import grams_query
+from relay.store.searching import Known, by_archive, pieces, statements
 
 #: More than anybody compares; "10,000+" says as much.
 CAP = 10_000
+
+#: Among words each row that the index proposes is read and compared.
+_CAP_OF_WORDS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,45 +38,51 @@ Counts = Mapping[Group, Count]
 def counts(tx: Tx, query: Query, *, cap: int = CAP) -> Counts:
     """Count what fits by group, whatever statuses the query itself asks for."""
     everything = replace(query, status=(), groups=(), not_status=(), before=None, since_seq=None, oldest_first=False)
-    found = dict.fromkeys(Group, 0)
+    has_words = bool(query.needles())
+    counter = _Counter(tx, everything, min(cap, _CAP_OF_WORDS) if has_words else cap)
     try:
-        is_all = _count_newest(tx, everything, cap, found)
-        if is_all or grams_query(query.needles()) is not None:
-            return _counts(found, is_more=not is_all)
-        is_full = {group: _count_group(tx, everything, group, cap, found) for group in Group}
+        if counter.count_newest():
+            return {group: Count(number=number) for group, number in counter.found.items()}
+        if not has_words:
+            return {group: counter.count(group) for group in Group}
     except StoreSlow:
-        return _counts(found, is_more=True)
-    return {group: Count(number=number, is_more=is_full[group]) for group, number in found.items()}
+        pass
+    return {group: Count(number=number, is_more=True) for group, number in counter.found.items()}
 
 
-def _counts(found: Mapping[Group, int], *, is_more: bool) -> Counts:
-    return {group: Count(number=number, is_more=is_more) for group, number in found.items()}
+class _Counter:
+    """One count: what was found so far, and what was looked up for it."""
 
+    def __init__(self, tx: Tx, query: Query, cap: int) -> None:
+        self._tx = tx
+        self._query = query
+        self._cap = cap
+        self._known = Known(tx)
+        self.found = dict.fromkeys(Group, 0)
 
-def _count_newest(tx: Tx, query: Query, cap: int, found: dict[Group, int]) -> bool:
-    """Count the newest rows into `found`; tell whether these are all."""
-    left = cap
-    for piece in pieces(tx, query):
-        for group, number in _counted(tx, replace(query, limit=left + 1), piece).items():
-            found[group] += number
-        left = cap - sum(found.values())
-        if left < 0:
-            return False
-    return True
+    def count_newest(self) -> bool:
+        """Count the newest rows; tell whether these are all."""
+        for piece in pieces(self._known, self._query):
+            left = self._cap - sum(self.found.values())
+            for statement in self._statements(replace(self._query, limit=left + 1), piece):
+                for row in self._tx.compose(*filters.counted_by_fate(statement)):
+                    self.found[group_of(Status(row["status"]), is_spam=bool(row["is_spam"]))] += row["count"]
+            if sum(self.found.values()) > self._cap:
+                return False
+        return True
 
+    def count(self, group: Group) -> Count:
+        """Count one group along its index; what is most of the log anyway is not counted twice."""
+        newest = self.found[group]
+        if newest * 2 > self._cap:
+            return Count(number=newest, is_more=True)
+        query = replace(self._query, groups=(group,), limit=self._cap + 1)
+        number = 0
+        for statement in self._statements(query, None):
+            number += self._tx.compose(*filters.counted(statement))[0]["count"]
+        self.found[group] = number
+        return Count(number=min(number, self._cap), is_more=number > self._cap)
 
-def _count_group(tx: Tx, query: Query, group: Group, cap: int, found: dict[Group, int]) -> bool:
-    """Count one group into `found`; tell whether there are more than the cap."""
-    number = sum(_counted(tx, replace(query, groups=(group,), limit=cap + 1), None).values())
-    found[group] = min(number, cap)
-    return number > cap
-
-
-def _counted(tx: Tx, query: Query, within: filters.Bounds) -> dict[Group, int]:
-    numbers: dict[Group, int] = {}
-    for part in by_archive(query):
-        for statement in statements(tx, part, within):
-            for row in tx.compose(*filters.counted(statement)):
-                group = group_of(Status(row["status"]), is_spam=bool(row["is_spam"]))
-                numbers[group] = numbers.get(group, 0) + row["count"]
-    return numbers
+    def _statements(self, query: Query, within: filters.Bounds) -> Iterator[filters.Statement]:
+        for part in by_archive(query):
+            yield from statements(self._tx, part, within, self._known)

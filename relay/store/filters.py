@@ -51,18 +51,16 @@ class Selection:
     address: str | None = None
 
 
-def log_plain(query: Query, *, after: int = 0, bounds: Bounds = None, lane: Lane | None = None) -> Statement:
-    """Search the log row by row, only rows above `after`, within `bounds` of seq."""
+def log_plain(query: Query, *, bounds: Bounds = None, lane: Lane | None = None) -> Statement:
+    """Search the log row by row, within `bounds` of seq."""
     where = log_where(query, seq="d.seq", bounds=bounds, lane=lane)
-    if after:
-        where.add("d.seq > :after", after=after)
     return _select(query, f"delivery d {_MESSAGE}", where, seq="d.seq")
 
 
-def log_indexed(query: Query, *, grams: str, up_to: int, bounds: Bounds = None) -> Statement:
+def log_indexed(query: Query, *, grams: str, bounds: Bounds) -> Statement:
     """Search the indexed part of the log: the index proposes rows in order, the words decide."""
     where = log_where(query, seq="search.rowid", bounds=bounds)
-    where.add("search MATCH :grams AND search.rowid <= :up_to", grams=grams, up_to=up_to)
+    where.add("search MATCH :grams", grams=grams)
     tables = f"search CROSS JOIN delivery d ON d.seq = search.rowid {_MESSAGE}"
     return _select(query, tables, where, seq="search.rowid")
 
@@ -88,12 +86,30 @@ def log_trigrams(query: Query, *, needles: Sequence[str], bounds: Bounds = None)
 
 
 def counted(statement: Statement) -> Statement:
-    """Count what a search finds, up to its limit, by what became of it, instead of listing it."""
-    sql, params = statement
-    inner = sql.replace(_LOG_COLUMNS, _FATE_COLUMNS, 1)
-    if not re.search(r"\bm\.(?!id = d\.message_id)", inner):
-        inner = inner.replace(_MESSAGE, "", 1)
+    """Count what a search finds, up to its limit, instead of listing it."""
+    inner, params = _instead(statement, "SELECT 1")
+    return f"SELECT COUNT(*) AS count FROM ({inner}) AS found", params
+
+
+def counted_by_fate(statement: Statement) -> Statement:
+    """Count what a search finds, up to its limit, by what became of it."""
+    inner, params = _instead(statement, _FATE_COLUMNS)
     return f"SELECT status, is_spam, COUNT(*) AS count FROM ({inner}) AS found GROUP BY status, is_spam", params
+
+
+def _instead(statement: Statement, columns: str) -> Statement:
+    """Ask for other columns, and for the message only where a condition is about it."""
+    sql, params = statement
+    sql = sql.replace(_LOG_COLUMNS, f"{columns} ", 1)
+    if not re.search(r"\bm\.(?!id = d\.message_id)", sql):
+        sql = sql.replace(_MESSAGE, "", 1)
+    return sql, params
+
+
+def is_large(domain: str, *, at_least: int) -> Statement:
+    """Ask whether a domain has so many deliveries, without counting more."""
+    sql = "SELECT COUNT(*) AS count FROM (SELECT 1 FROM delivery WHERE domain = :domain LIMIT :limit) AS found"
+    return sql, {"domain": domain, "limit": at_least}
 
 
 def _select(query: Query, tables: str, where: Where, *, seq: str) -> Statement:
@@ -116,6 +132,13 @@ def log_of(seqs: Sequence[int]) -> tuple[str, dict[str, Value]]:
     # Numbers of our own, spelled: the two databases bind lists in different ways.
     listed = ", ".join(str(int(seq)) for seq in seqs) or "0"
     return f"{_LOG_COLUMNS} FROM delivery d {_MESSAGE} WHERE d.seq IN ({listed}) ORDER BY d.seq", {}
+
+
+def log_of_ids(ids: Sequence[DeliveryId]) -> tuple[str, dict[str, Value]]:
+    """The rows of these deliveries, newest first."""
+    where = Where()
+    where.add_any("d.id", "id", ids)
+    return f"{_LOG_COLUMNS} FROM delivery d {_MESSAGE} {where.text()} ORDER BY d.seq DESC", where.params
 
 
 def unindexed(*, after: int, limit: int) -> tuple[str, dict[str, Value]]:

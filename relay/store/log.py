@@ -5,6 +5,7 @@ Searching it is searching.py, counting it counting.py; what they offer is reache
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -32,6 +33,7 @@ __all__ = [
     "page",
     "position",
     "reach",
+    "rows_of",
     "search",
 ]
 
@@ -111,6 +113,11 @@ def changed_since(tx: Tx, seen: Position, *, limit: int = 500) -> tuple[list[Log
     ends: dict[str, Value] = {"delivery_to": here.delivery, "attempt_to": here.attempt, "event_to": here.event}
     seqs = [row["seq"] for row in tx.rows("log.changed", params | ends)]
     return log_rows(tx.compose(*filters.log_of(seqs))), here
+
+
+def rows_of(tx: Tx, ids: Sequence[DeliveryId]) -> list[LogRow]:
+    """The rows of these deliveries, newest first; what is none is left out."""
+    return log_rows(tx.compose(*filters.log_of_ids(ids))) if ids else []
 
 
 def reach(tx: Tx, seen: Position | None) -> Position:

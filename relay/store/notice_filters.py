@@ -29,8 +29,7 @@ _NOTICE_WORDS = """(
 )"""
 
 
-_FROM = """FROM notice n LEFT JOIN address a ON a.address = n.address
-LEFT JOIN delivery d ON d.id = n.delivery_id LEFT JOIN message m ON m.id = d.message_id"""
+_MAIL = "LEFT JOIN delivery d ON d.id = n.delivery_id LEFT JOIN message m ON m.id = d.message_id"
 
 #: What the desk sees first: mail for something that is still to come, the nearest first; then what waits longest.
 _RANK = "CASE WHEN m.event_at >= :now_at THEN 0 ELSE 1 END"
@@ -76,10 +75,13 @@ def notice_page(listing: Listing, *, now: datetime) -> tuple[str, dict[str, Valu
             after_id=after.id,
         )
     order = "urgency, placed_at, n.id" if is_open else "placed_at DESC, n.id DESC"
+    # First the page, then all about it: what a notice's mail was about decides the order of open ones alone.
+    source = f"notice n {_MAIL}" if is_open else "notice n"
+    what = f"SELECT n.*, {rank} AS urgency, {at} AS placed_at FROM {source} {where.text()}"
     sql = (
-        f"SELECT n.*, {rank} AS urgency, {at} AS placed_at, a.name, a.phone, a.customer, a.error_count,"
-        " d.name AS to_name, d.status, m.booking, m.subject, m.event_at"
-        f" {_FROM} {where.text()} ORDER BY {order} LIMIT :limit"
+        "SELECT n.*, a.name, a.phone, a.customer, a.error_count, d.name AS to_name, d.status, m.booking, m.subject,"
+        f" m.event_at FROM ({what} ORDER BY {order} LIMIT :limit) AS n"
+        f" LEFT JOIN address a ON a.address = n.address {_MAIL} ORDER BY {order}"
     )
     return sql, where.params
 

@@ -14,22 +14,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from relay.errors import StoreSlow
 from relay.store import filters
 from relay.store.filters import Bounds, Statement
 from relay.store.log_query import Query
 from relay.store.log_rows import LogRow, log_rows
-from relay.store.log_where import lanes
+from relay.store.log_where import domain_lane, lanes
 from relay.store.protocols import Row, Tx
 from relay.store.text import grams_query
 
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
+_END = 2**62  #: no log gets so far
+
 PIECE = 20_000  #: rows of the log in the first piece
 _GROWTH = 4
+
+_QUICKER = 5  #: times, that an entry of an index is read quicker than a row
+_LARGE = 20_000  #: deliveries of a domain, from which on its failures are looked for among all failures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +45,68 @@ class Page:
     is_partial: bool = False  #: time ran out: what follows behind these rows was not looked at
 
 
-def search(tx: Tx, query: Query, *, within: Bounds = None) -> list[LogRow]:
+class Known:
+    """What is looked up once for all pieces of a search."""
+
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+        self._bounds: dict[tuple[datetime | None, datetime | None], Bounds] = {}
+        self._large: dict[str, bool] = {}
+        self._ends: Row | None = None
+
+    def bounds(self, query: Query) -> Bounds:
+        """Narrow times to rows of the log, so that a search in the past does not read the present."""
+        times = query.since, query.until
+        if times == (None, None):
+            return None
+        if times not in self._bounds:
+            since, until = query.since or _FIRST, query.until or _LAST
+            if not self._is_worth_it(since, until):
+                return None
+            row = self._tx.rows("log.time_bounds", {"since": since, "until": until})[0]
+            self._bounds[times] = (row["low"], row["high"]) if row["low"] is not None else (1, 0)
+        return self._bounds[times]
+
+    def _is_worth_it(self, since: datetime, until: datetime) -> bool:
+        """Looking up a time reads the index of all of it, which is quicker than reading the rows of the rest."""
+        ends = self.ends
+        if ends["first_at"] is None:
+            return False
+        first, last = ends["first_at"], max(ends["first_at"], ends["last_at"])
+        inside = max(timedelta(0), min(until, last) - max(since, first))
+        return bool(inside <= _QUICKER * (last - first - inside))
+
+    @property
+    def ends(self) -> Row:
+        """The first and last row of the log."""
+        if self._ends is None:
+            self._ends = self._tx.rows("log.ends")[0]
+        return self._ends
+
+    def is_large(self, domain: str) -> bool:
+        """Tell whether all mail of a domain is much to look through."""
+        if domain not in self._large:
+            row = self._tx.compose(*filters.is_large(domain, at_least=_LARGE))[0]
+            self._large[domain] = bool(row["count"] >= _LARGE)
+        return self._large[domain]
+
+
+def search(tx: Tx, query: Query, *, within: Bounds = None, known: Known | None = None) -> list[LogRow]:
     """List deliveries that fit, newest first unless asked otherwise; only from a part of the log if one is given."""
+    known = known or Known(tx)
     found: list[Row] = []
     for part in by_archive(query):
-        found += _found(tx, part, within)
+        found += _found(tx, part, within, known)
     return _in_order(log_rows(found), query)
 
 
 def page(tx: Tx, query: Query, *, piece: int = PIECE) -> Page:
     """List deliveries that fit; what was found so far, when the time of the read is over."""
     found: list[LogRow] = []
+    known = Known(tx)
     try:
-        for part in pieces(tx, query, size=piece):
-            found += search(tx, replace(query, limit=query.limit - len(found)), within=part)
+        for part in pieces(known, query, size=piece):
+            found += search(tx, replace(query, limit=query.limit - len(found)), within=part, known=known)
             if len(found) >= query.limit:
                 break
     except StoreSlow:
@@ -61,12 +114,12 @@ def page(tx: Tx, query: Query, *, piece: int = PIECE) -> Page:
     return Page(rows=tuple(found))
 
 
-def pieces(tx: Tx, query: Query, *, size: int = PIECE) -> Iterator[Bounds]:
+def pieces(known: Known, query: Query, *, size: int = PIECE) -> Iterator[Bounds]:
     """Cut the log into parts of seq, in the order of the query; a query that an index answers needs no cutting."""
     if query.has_key:
         yield None
         return
-    row = tx.rows("log.ends")[0]
+    row = known.ends
     low, high = max(row["low"], (query.since_seq or 0) + 1), min(row["high"], (query.before or row["high"] + 1) - 1)
     while low <= high:
         if query.oldest_first:
@@ -78,14 +131,17 @@ def pieces(tx: Tx, query: Query, *, size: int = PIECE) -> Iterator[Bounds]:
         size *= _GROWTH
 
 
-def statements(tx: Tx, query: Query, within: Bounds = None) -> Iterator[Statement]:
+def statements(tx: Tx, query: Query, within: Bounds, known: Known) -> Iterator[Statement]:
     """The statements whose rows together are the answer, no row twice; each gives up to the query's limit, in order."""
-    bounds = _narrower(_bounds(tx, query), within)
-    if bounds is not None and bounds[0] > bounds[1]:
+    # One pair of bounds in all: of two that SQLite is given it may take the wider one, and read all between them.
+    bounds = _narrower(_narrower(known.bounds(query), _page_bounds(query)), within)
+    if _is_empty(bounds):
         return
     grams = grams_query(query.needles())
     if grams is None or query.has_key:
         one_by_one = lanes(query)
+        if one_by_one and len(query.domain) == 1 and not known.is_large(query.domain[0]):
+            one_by_one = [domain_lane(query)]
         for lane in one_by_one:
             yield filters.log_plain(query, bounds=bounds, lane=lane)
         if not one_by_one:
@@ -97,9 +153,10 @@ def statements(tx: Tx, query: Query, within: Bounds = None) -> Iterator[Statemen
         yield filters.log_trigrams(query, needles=needles, bounds=bounds)
     else:
         indexed = _indexed_to(tx)
-        fresh = filters.log_plain(query, after=indexed, bounds=bounds)
-        known = filters.log_indexed(query, grams=grams, up_to=indexed, bounds=bounds)
-        yield from (known, fresh) if query.oldest_first else (fresh, known)
+        fresh, old = _narrower(bounds, (indexed + 1, _END)), _narrower(bounds, (1, indexed))
+        parts = [] if _is_empty(fresh) else [filters.log_plain(query, bounds=fresh)]
+        parts += [] if _is_empty(old) else [filters.log_indexed(query, grams=grams, bounds=old)]
+        yield from reversed(parts) if query.oldest_first else parts
 
 
 def by_archive(query: Query) -> list[Query]:
@@ -114,11 +171,11 @@ def by_archive(query: Query) -> list[Query]:
     return [replace(query, until=min(until, ends)), replace(query, since=max(since, ends))]
 
 
-def _found(tx: Tx, query: Query, within: Bounds) -> list[Row]:
+def _found(tx: Tx, query: Query, within: Bounds, known: Known) -> list[Row]:
     """The rows of all statements; on SQLite the index is not asked when what it does not hold was enough."""
     found: list[Row] = []
     is_ordered = tx.dialect == "sqlite" and not query.has_key and grams_query(query.needles()) is not None
-    for statement in statements(tx, query, within):
+    for statement in statements(tx, query, within, known):
         found += tx.compose(*statement)
         if is_ordered and len(found) >= query.limit:
             break
@@ -160,12 +217,14 @@ def _indexed_to(tx: Tx) -> int:
     return int(row["seq"]) if row else 0
 
 
-def _bounds(tx: Tx, query: Query) -> Bounds:
-    """Narrow times to rows of the log, so that a search in the past does not read the present."""
-    if query.since is None and query.until is None:
+def _page_bounds(query: Query) -> Bounds:
+    if query.before is None and query.since_seq is None:
         return None
-    row = tx.rows("log.time_bounds", {"since": query.since or _FIRST, "until": query.until or _LAST})[0]
-    return (row["low"], row["high"]) if row["low"] is not None else (1, 0)
+    return (query.since_seq or 0) + 1, _END if query.before is None else query.before - 1
+
+
+def _is_empty(bounds: Bounds) -> bool:
+    return bounds is not None and bounds[0] > bounds[1]
 
 
 def _narrower(one: Bounds, other: Bounds) -> Bounds:

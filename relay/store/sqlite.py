@@ -1,14 +1,12 @@
 """SQLite under the store: the one module that imports it.
 
 Takes pysqlite3 (a bundled, fixed SQLite) and falls back to the standard library's. Owns connections, PRAGMAs, the
-translation of rows, times and errors, and checkpoints; threads and group commit are in writer.py and engine.py.
+translation of rows, times and errors; threads and group commit are in writer.py and engine.py.
 
 Durability: WAL with synchronous=FULL, both read back after they were set, so that a COMMIT that returned is on disk.
-Checkpoints are ours alone (wal_autocheckpoint=0): PASSIVE when the WAL is over 8 MiB, TRUNCATE when idle, always
-inside the turn lock. A checkpoint needs as much room as the WAL holds new pages, so while the disk is nearly full the
-WAL is emptied at every 512 KiB, and after every commit that found no room.
-SQLite 3.7.0-3.51.2 can corrupt a WAL when two connections write or checkpoint at the same instant; there only one
-process may write at all (`needs_single_process`).
+Checkpoints are ours alone (wal_autocheckpoint=0), see wal.py, and always inside the turn lock. SQLite 3.7.0-3.51.2 can
+corrupt a WAL when two connections write or checkpoint at the same instant; there only one process may write at all
+(`needs_single_process`).
 
 Errors become ours here: no space -> StoreFull, locked -> StoreBusy, a failing disk or file -> DiskFault (the store is
 reopened and checked before it is used again), anything else (a broken statement, a constraint) -> StoreError.
@@ -29,6 +27,7 @@ from relay.errors import StoreBusy, StoreError, StoreFull, StoreLocked, StoreSlo
 from relay.store.locks import FileLock, Turn
 from relay.store.protocols import DiskFault, Reader, Row, Value, Writer
 from relay.store.text import fold
+from relay.store.wal import WAL_LIMIT, Wal
 
 if TYPE_CHECKING:
     import sqlite3 as db
@@ -39,16 +38,6 @@ else:
         import sqlite3 as db
 
 __all__ = ["SqliteBackend", "connect", "db", "from_micros", "needs_single_process", "to_micros", "translate", "version"]
-
-#: Over this the WAL is copied back; it is also what the file shrinks to afterwards (journal_size_limit), so that
-#: "the file is larger" always means "there is that much to copy".
-WAL_LIMIT = 8 * 1024**2
-_WAL_STEP = 2 * 1024**2  # a checkpoint that readers held up is tried again after this much more
-_IDLE_WAL = 1024**2  # an idle store's WAL over this is emptied
-#: With less than this free, the WAL is kept small: what it holds must still fit into the database beside it.
-SCARCE = 4 * WAL_LIMIT
-_SCARCE_WAL = 512 * 1024
-_SCARCE_STEP = 256 * 1024
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -178,9 +167,7 @@ class SqliteWriter:
         self._connection = connection
         self._path = path
         self._file = _identity(path)
-        self._wal = Path(f"{path}-wal")
-        self._tried_at_size = 0
-        self._is_scarce = False
+        self._wal = Wal(path, command=self.command)
         self.tx = SqliteTx(connection, statements)
 
     def command(self, sql: str) -> list[Any]:
@@ -226,46 +213,15 @@ class SqliteWriter:
 
     def after_commit(self) -> None:
         """Copy the WAL back when it has grown large; the commit itself is already safe."""
-        self._look_at_the_disk()
-        limit, step = (_SCARCE_WAL, _SCARCE_STEP) if self._is_scarce else (WAL_LIMIT, _WAL_STEP)
-        size = self._wal_size()
-        if size <= limit:
-            self._tried_at_size = 0
-        elif size >= self._tried_at_size + step:
-            self._tried_at_size = size
-            if self._is_scarce:
-                self.make_room()
-            else:
-                self.command("PRAGMA wal_checkpoint(PASSIVE)")
+        self._wal.after_commit()
 
     def rest(self) -> None:
         """Empty a large WAL while nothing else is to be done; never wait long for readers."""
-        self._look_at_the_disk()
-        if self._wal_size() > (0 if self._is_scarce else _IDLE_WAL):
-            self.make_room()
+        self._wal.rest()
 
     def make_room(self) -> None:
         """Copy the WAL back and give its bytes to the disk, as far as readers let go of it at once."""
-        self.command("PRAGMA busy_timeout=20")
-        try:
-            self.command("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            self.command("PRAGMA busy_timeout=5000")
-
-    def _look_at_the_disk(self) -> None:
-        try:
-            status = os.statvfs(self._path)
-        except OSError:
-            return  # the next commit tells what is wrong
-        is_scarce = status.f_bavail * status.f_frsize < SCARCE
-        if is_scarce != self._is_scarce:
-            self._is_scarce, self._tried_at_size = is_scarce, 0
-
-    def _wal_size(self) -> int:
-        try:
-            return os.stat(self._wal).st_size
-        except FileNotFoundError:
-            return 0
+        self._wal.empty()
 
     def close(self) -> None:
         """Close; the last connection of all copies the WAL back."""

@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from relay.model import Category
 from relay.status import FAILED, Status
 from relay.store import tally_filters
 from relay.store.protocols import Tx, Value
 from relay.store.tally_filters import SLICE_S
+
+K = TypeVar("K")
 
 #: Of so many domains a tally keeps the counts, the busiest: more than any table shows.
 _DOMAINS = 200
@@ -49,21 +52,25 @@ class LastError:
     at: datetime | None  #: None: it is still being tried
 
 
-def count(tx: Tx, *, since: datetime, until: datetime, apps: Sequence[str] | None = None) -> Tally:
-    """Count the deliveries made from `since` up to before `until`, of these apps or of all."""
+def count(
+    tx: Tx, *, since: datetime, until: datetime, apps: Sequence[str] | None = None, has_detail: bool = True
+) -> Tally:
+    """Count the deliveries made from `since` up to before `until`, of these apps or of all.
+
+    Without `has_detail` only the slices are counted.
+    """
     slices: dict[datetime, Counter[Status]] = {}
     for row in tx.compose(*tally_filters.by_slice(tx.dialect, since=since, until=until, apps=apps)):
         begin = datetime.fromtimestamp(row["slice"] * SLICE_S, UTC)
         slices.setdefault(begin, Counter())[Status(row["status"])] += row["count"]
     domains: dict[str, Counter[Status]] = {}
-    for row in tx.compose(*tally_filters.by_domain(since=since, until=until, apps=apps)):
-        domains.setdefault(row["domain"], Counter())[Status(row["status"])] += row["count"]
-    reasons = tx.compose(*tally_filters.by_reason(since=since, until=until, apps=apps))
-    return Tally(
-        slices=slices,
-        domains=_busiest(domains),
-        reasons=Counter({Category(row["category"]): row["count"] for row in reasons}),
-    )
+    reasons: Counter[Category] = Counter()
+    if has_detail:
+        for row in tx.compose(*tally_filters.by_domain(since=since, until=until, apps=apps)):
+            domains.setdefault(row["domain"], Counter())[Status(row["status"])] += row["count"]
+            if row["category"] is not None and row["status"] != Status.DELIVERED:
+                reasons[Category(row["category"])] += row["count"]
+    return Tally(slices=slices, domains=_busiest(domains), reasons=reasons)
 
 
 def _busiest(domains: dict[str, Counter[Status]]) -> dict[str, Counter[Status]]:
@@ -73,15 +80,20 @@ def _busiest(domains: dict[str, Counter[Status]]) -> dict[str, Counter[Status]]:
 
 
 def added(tallies: Iterable[Tally]) -> Tally:
-    """Add tallies of spans that do not overlap."""
-    made = Tally()
+    """Add tallies; they stay as they are, and what only one of them has is shared with it."""
+    slices: dict[datetime, Counter[Status]] = {}
+    domains: dict[str, Counter[Status]] = {}
+    reasons: Counter[Category] = Counter()
     for one in tallies:
-        for begin, statuses in one.slices.items():
-            made.slices.setdefault(begin, Counter()).update(statuses)
-        for domain, statuses in one.domains.items():
-            made.domains.setdefault(domain, Counter()).update(statuses)
-        made.reasons.update(one.reasons)
-    return made
+        _add(slices, one.slices)
+        _add(domains, one.domains)
+        reasons.update(one.reasons)
+    return Tally(slices=slices, domains=domains, reasons=reasons)
+
+
+def _add(sums: dict[K, Counter[Status]], more: dict[K, Counter[Status]]) -> None:
+    for key, statuses in more.items():
+        sums[key] = sums[key] + statuses if key in sums else statuses
 
 
 def size(tx: Tx, *, since: datetime) -> int:

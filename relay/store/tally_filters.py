@@ -35,17 +35,13 @@ def by_slice(
 
 
 def by_domain(*, since: datetime, until: datetime, apps: Sequence[str] | None) -> tuple[str, dict[str, Value]]:
-    """Count by domain and status."""
+    """Count by domain, status and reason."""
     source, where = _source(since=since, until=until, apps=apps)
-    sql = f"SELECT d.domain, d.status, COUNT(*) AS count FROM {source} {where.text()} GROUP BY d.domain, d.status"
+    sql = (
+        f"SELECT d.domain, d.status, d.category, COUNT(*) AS count FROM {source} {where.text()} "
+        "GROUP BY d.domain, d.status, d.category"
+    )
     return sql, where.params
-
-
-def by_reason(*, since: datetime, until: datetime, apps: Sequence[str] | None) -> tuple[str, dict[str, Value]]:
-    """Count the reasons of what failed or waits."""
-    source, where = _source(since=since, until=until, apps=apps)
-    where.add("d.category IS NOT NULL AND d.status <> 'delivered'")
-    return f"SELECT d.category, COUNT(*) AS count FROM {source} {where.text()} GROUP BY d.category", where.params
 
 
 def _source(*, since: datetime, until: datetime, apps: Sequence[str] | None) -> tuple[str, Where]:

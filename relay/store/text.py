@@ -47,3 +47,18 @@ def grams_query(words: list[str]) -> str | None:
 
 def _quoted(gram: str) -> str:
     return '"' + gram.replace('"', '""') + '"'
+
+
+def distance(one: str, other: str) -> int:
+    """Count inserted, deleted, replaced and swapped letters."""
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, letter in enumerate(one, start=1):
+        line = [row]
+        for column, wanted in enumerate(other, start=1):
+            best = min(last[column] + 1, line[-1] + 1, last[column - 1] + (letter != wanted))
+            if row > 1 and column > 1 and letter == other[column - 2] and one[row - 2] == wanted:
+                best = min(best, before[column - 2] + 1)
+            line.append(best)
+        before, last = last, line
+    return last[-1]

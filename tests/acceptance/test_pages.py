@@ -13,7 +13,17 @@ from dashboard.mail_links import FORMS
 from tests.acceptance.browser import Scheme, sight
 from tests.acceptance.conftest import FullHouse
 
-PAGES = ["/no-such-page", "/users", "/users/bob", "/me"]
+PAGES = [
+    *("/no-such-page", "/users", "/users/bob", "/me"),
+    *("/log", "/log?q=virtanen", "/log?q=status:invalid", "/log?q=nothing-like-this"),
+    *("/queue", "/queue/posti.example", "/domains", "/domains/hotel.example", "/senders", "/settings", "/audit"),
+    *("/senders/hotel?picture=BK-%23%23%23%23%23", "/help", "/help/statuses"),
+    *("/bookings/{booking}", "/bookings/BK-29013", "/bookings/BK-20877/resend"),
+    *("/customers", "/customers?q=sari", "/customers?q=nobody.got.this@posti.example"),
+    *("/customers/of/{archived}", "/customers/of/{blocked}", "/customers/of/{hostile}"),
+    *("/suppressions", "/suppressions?q=nothing", "/suppressions/1", "/suppressions/add"),
+    *("/suppressions/import", "/suppressions/undo", "/suppressions/undo?since=2020-01-01"),
+]
 PAGES += ["/m/{unknown}", "/m/{deferred}", "/m/{blocked}/resend", "/m/{unknown}/correct", "/m/{delivered}/proof"]
 PAGES += ["/m/{hostile}", *(f"/m/{{hostile}}/content?form={form}" for form in FORMS)]
 
@@ -34,7 +44,9 @@ def test_a_page_is_for_everybody(
         assert page.locator("h1").count() == 1
         assert page.title().endswith(" – Waybill")
         assert page.locator("html").get_attribute("lang") == "en"
-        assert len([one for one in seen.requests if "/live?" not in one]) <= 5
+        # The way there and what is asked again later do not hold the page up.
+        later = ("/live?", "/customers/of/", "/rows")
+        assert len([one for one in seen.requests if not any(part in one for part in later)]) <= 5
 
 
 @pytest.mark.parametrize("path", PAGES)

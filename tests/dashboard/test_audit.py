@@ -11,6 +11,7 @@ import pytest
 
 from relay.store import audit
 from relay.store.audit import Actor, Entry, Via
+from relay.store.protocols import Tx
 from tests.dashboard.house import House
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -97,7 +98,7 @@ def test_csv_holds_the_same_rows_and_its_taking_is_audited(house: House, asked: 
 
 
 def test_a_long_export_is_whole(house: House) -> None:
-    def many(tx: audit.Tx) -> None:
+    def many(tx: Tx) -> None:
         for number in range(1203):
             actor = Actor(by="bob", via=Via.CLI)
             audit.add(tx, Entry(at=NOON, actor=actor, action="block", object=f"thing{number}"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+from relay.booking_links import Link, Shows, key_of
 from relay.model import Delivery, Reference
 from relay.status import Status
+from relay.store import meta
 from tests.dashboard.house import House, token_of
 
 OK = "250 2.0.0 Ok"
@@ -141,6 +143,46 @@ def test_m002_8_everything_is_handed_over_in_one_file(house: House) -> None:
     assert "/bookings/BK-20931" in answer.text
     assert "Should have gone to: anna@example.com" in " ".join(answer.text.split())
     assert [row["action"] for row in house.audited] == ["escalate"]
+
+
+def _signed(house: House, booking: str, *, app: str = "hotel", seconds: int = 600) -> str:
+    secret = house.store.write_now(lambda tx: meta.secret(tx, "booking_links"))
+    link = Link(shows=Shows.BOOKING, app=app, booking=booking, expires=int(datetime.now(UTC).timestamp()) + seconds)
+    return link.address("", key_of(secret, app))
+
+
+def test_a_signed_link_shows_one_apps_mail_and_leads_nowhere(house: House) -> None:
+    _three(house)
+    house.desk.accept("anna@example.com", booking="BK-20931", app="spa", subject="Massage")
+    answer = house.client().get(_signed(house, "BK-20931"))
+    assert answer.status_code == 200
+    assert "2 of 3 emails" in answer.text
+    assert "Your reminder" in answer.text
+    assert "Massage" not in answer.text
+    assert "<a " not in answer.text
+    assert "<form" not in answer.text
+
+
+def test_a_signed_link_to_a_booking_without_mail_tells_nothing_else(house: House) -> None:
+    _three(house)
+    house.desk.refuse(to="guest@example.com", text="no mail for BK-20913")
+    page = house.client().get(_signed(house, "BK-20913")).text
+    assert "did not hand one to us" in page
+    assert "BK-20931" not in page
+    assert "refused" not in page
+
+
+def test_a_link_that_is_over_or_changed_opens_nothing(house: House) -> None:
+    _three(house)
+    good = _signed(house, "BK-20931")
+    for address in (
+        _signed(house, "BK-20931", seconds=-1),
+        good.replace("BK-20931", "BK-20932"),
+        good.replace("app=hotel", "app=spa"),
+        good[:-1] + ("0" if good[-1] != "0" else "1"),
+        good.partition("?")[0],
+    ):
+        assert house.client().get(address).status_code == 404
 
 
 def test_kinds_that_most_bookings_get_are_named_when_missing(house: House) -> None:

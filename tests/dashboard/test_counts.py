@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,8 +67,23 @@ def test_old_cells_are_counted_again_when_they_are_stale_two_at_a_look(store: St
     live = before - queued(NOW)
     assert 0 < live < before  # only the ends are counted anew at once
     later = NOW + timedelta(days=2)
-    seen = [queued(later) for _ in range(20)]
+    seen = [queued(later) for _ in range(40)]
     assert seen[0] > seen[1] > seen[2] > seen[-1] == 0
+
+
+def test_what_was_warmed_is_not_counted_again(store: Store) -> None:
+    fill(store)
+    counts = Counts(few=0)
+    asyncio.run(counts.warm(store, now=NOW))
+    before = store.read_now(lambda tx: counts.of(tx, since=NOW - SPAN, now=NOW)).statuses[Status.QUEUED]
+    deliver_all(store)
+    after = store.read_now(lambda tx: counts.of(tx, since=NOW - SPAN, now=NOW)).statuses[Status.QUEUED]
+    assert 0 < after < before
+
+
+def test_a_store_that_cannot_be_read_is_no_end_of_the_process(store: Store) -> None:
+    store.close()
+    asyncio.run(Counts(few=0).warm(store, now=NOW))
 
 
 @pytest.mark.parametrize("zone", ["Europe/Helsinki", "America/St_Johns", "Asia/Kathmandu"])

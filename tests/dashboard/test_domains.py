@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from starlette.testclient import TestClient
 
 from dashboard.checking import Checker
@@ -17,6 +20,7 @@ from relay.doctor import Examination, Finding, State
 from relay.settings import Config
 from relay.store.protocols import Store
 from tests.dashboard.house import CONFIG, House, token_of
+from tests.support.peers import FakeDns, Records
 
 
 def finding(check: str, subject: str, state: State = State.GOOD, *, fix: str = "") -> Finding:
@@ -207,3 +211,39 @@ def test_what_concerns_a_domain_is_chosen_by_what_it_is_sent_as() -> None:
     ]
     assert [one.id for one in about("hotel.example", found)] == ["sender.alignment", "sender.spf", "sender.dkim"]
     assert [one.id for one in about("mail.hotel.example", found)] == ["sender.dkim"]
+
+
+def test_j11_the_records_that_are_read_from_the_page_make_it_green(house: House) -> None:
+    """The real examination against a name server that publishes what the page said, and nothing else."""
+    key = house.desk.run("dkim", "new", "hotel.example", "--type", "ed25519", "--json").one()
+    zone: dict[str, Records] = {"hotel.example": Records(mx=((10, "mx.hotel.example"),))}
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(FakeDns(zone)) as dns:
+        house.config_text += (
+            f'[dns]\nservers = ["{dns.address}"]\n'
+            '[doctor]\nprobe = ""\nclock = ""\npublic_addresses = ["192.0.2.25"]\n'
+            f'[[dkim]]\ndomain = "hotel.example"\nselector = "{key["selector"]}"\nkey_file = "{key["key_file"]}"\n'
+        )
+        with house.client("olga") as client:
+            page = _checked(client)
+            assert "All good" not in page
+            wanted = _records_on(page)
+            assert key["record_name"] in wanted
+            for host, text in wanted.items():
+                dns.set(host, replace(zone.get(host, Records()), txt=(text,)))
+            page = _checked(client)
+            states = re.findall(r'<li class="finding (\w+)">.*?<h3>(.*?)</h3>', page, re.S)
+            assert {state for state, title in states if not title.startswith("Rules")} == {"ok"}
+
+
+def _checked(client: TestClient) -> str:
+    page = client.get("/domains/hotel.example").text
+    client.post("/domains/hotel.example/check", data={"token": token_of(page)})
+    client.portal.call(client.app.state.checker.wait)  # type: ignore[union-attr, attr-defined]
+    return client.get("/domains/hotel.example").text
+
+
+def _records_on(page: str) -> dict[str, str]:
+    """Read host and value of each record, as somebody at a DNS panel would."""
+    field = r'<code id="d\d+-{}\d" class="wrap">(.*?)</code>'
+    found = re.findall(f"{field.format('h')}.*?{field.format('v')}", page, re.S)
+    return {html.unescape(host): html.unescape(value) for host, value in found}

@@ -16,6 +16,7 @@ GUARDED = [route for route in ROUTES if route.need is not None]  # type: ignore[
 
 #: The only addresses that answer somebody who is not signed in.
 PUBLIC = {
+    "/open/bookings/{ref:path}",
     "/healthz",
     "/static/{version}/{name}",
     "/sign-in",

@@ -67,6 +67,7 @@ def test_an_admin_of_one_app_sees_that_app_alone(house: House) -> None:
         assert 'href="/senders/spa"' in page
         assert "/senders/hotel" not in page
         assert "nobody knows whose" not in page
+        assert 'href="/queue"' not in page
         assert client.get("/senders/hotel").status_code == 404
         assert client.get("/settings").status_code == 404
         assert client.get("/queue").status_code == 404

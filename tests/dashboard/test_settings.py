@@ -29,7 +29,7 @@ def test_each_value_says_where_it_comes_from(house: House) -> None:
     found = rows(house.client("alice").get("/settings").text)
     assert found["give_up_after"] == ("36 hours", "file")
     assert found["max_errors"] == ("12", "default")
-    assert found["min_free_space"] == ("0\u00a0B", "file")
+    assert found["memory"] == ("268.4\u00a0MB", "default")
     assert found["retry"] == ("1 minute, 5 minutes, 15 minutes, 1 hour, 4 hours", "default")
 
 

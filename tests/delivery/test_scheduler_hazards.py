@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from relay.delivery import scheduler as scheduling
+from relay.delivery import claiming
 from relay.delivery.contract import Host, HostResult, Route
 from relay.delivery.hosts import DeadHosts
 from relay.delivery.routing import MAX_WAITING
@@ -45,7 +45,7 @@ def waits_for_site(running: Running, address: str) -> bool:
 def test_a_pause_of_ours_is_not_taken_for_a_slow_site(tmp_path: Path) -> None:
     made = world("guest")
     gate = made.host("mx.guest").gate = asyncio.Event()
-    count = scheduling.BUDGET // 4 + 100
+    count = claiming.BUDGET // 4 + 100
 
     async def scene(running: Running) -> None:
         await running.accept_all(submission([f"{number}@guest.example"], at=START) for number in range(count))
@@ -65,7 +65,7 @@ def test_a_pause_of_ours_is_not_taken_for_a_slow_site(tmp_path: Path) -> None:
 def test_many_mails_for_a_domain_whose_look_up_hangs_delay_no_other(tmp_path: Path, attempts: int) -> None:
     made = world("hung", "guest")
     gate = made.route_gates["hung.example"] = asyncio.Event()
-    count = scheduling.BUDGET // 2 + 100
+    count = claiming.BUDGET // 2 + 100
 
     async def scene(running: Running) -> None:
         await running.accept_all(submission([f"{n}@hung.example"], attempts=attempts) for n in range(count))

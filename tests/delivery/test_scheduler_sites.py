@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.delivery import scheduler as scheduling
+from relay.delivery import claiming
 from relay.model import Stage
 from relay.status import Status
 from relay.store import spool
@@ -213,12 +213,12 @@ def test_a_hung_site_never_fills_the_memory(tmp_path: Path) -> None:
     gate = made.host("mx.hung").gate = asyncio.Event()
 
     async def scene(running: Running) -> None:
-        await running.accept_all(submission([f"{n}@hung.example"]) for n in range(scheduling.BUDGET))
-        await running.until(lambda: running.scheduler.in_memory == scheduling.BUDGET // 2)
+        await running.accept_all(submission([f"{n}@hung.example"]) for n in range(claiming.BUDGET))
+        await running.until(lambda: running.scheduler.in_memory == claiming.BUDGET // 2)
         running.advance(3.0)  # now it has shown that it is slow
         await running.accept("1@guest.example")
         await running.until(lambda: "1@guest.example" in made.taken)
-        room = scheduling.BUDGET // 4 + 200
+        room = claiming.BUDGET // 4 + 200
         await running.until(lambda: running.scheduler.in_memory <= room, what="the hung site's mail left memory")
         gate.set()
 
@@ -228,13 +228,13 @@ def test_a_hung_site_never_fills_the_memory(tmp_path: Path) -> None:
 def test_new_mail_is_not_starved_by_a_backlog_of_retries(tmp_path: Path) -> None:
     made = world("hung", "guest")
     made.host("mx.hung").gate = asyncio.Event()
-    old = [submission([f"{n}@hung.example"], attempts=1) for n in range(scheduling.BUDGET + 500)]
+    old = [submission([f"{n}@hung.example"], attempts=1) for n in range(claiming.BUDGET + 500)]
     settings = config(delivery={"max_connections": 4, "site": {"connections": 50}})
 
     async def scene(running: Running) -> None:
         await running.accept_all(old)
         await running.until(lambda: made.open_sessions == 2)
-        assert running.scheduler.in_memory <= scheduling.BUDGET // 2
+        assert running.scheduler.in_memory <= claiming.BUDGET // 2
         await running.accept("1@guest.example")
         await running.until(lambda: made.taken == ["1@guest.example"])
         assert made.most_sessions <= 4
@@ -271,7 +271,7 @@ def test_mail_for_a_site_that_answers_does_not_wait_for_those_that_hang(
 def test_what_left_memory_for_want_of_an_answer_is_called_back_by_one(tmp_path: Path) -> None:
     made = world("late")
     gate = made.host("mx.late").connect_gate = asyncio.Event()
-    count = scheduling.BUDGET // 4
+    count = claiming.BUDGET // 4
 
     async def scene(running: Running) -> None:
         await running.accept_all(submission([f"{n}@late.example"], attempts=1) for n in range(count))

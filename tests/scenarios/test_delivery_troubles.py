@@ -114,6 +114,9 @@ def test_a_hung_name_server_and_a_hung_mail_server_delay_nobody_else(tmp_path: P
             there.put(*(f"{number}@guest.example" for number in range(50)))
             wait_until(lambda: len(there.servers["guest"].received) == 50, timeout=30, what=node.log_tail)
             assert there.count("SELECT COUNT(*) FROM attempt WHERE code IS NULL") == 0  # the others still hang
+            delivered = "SELECT delivered_at - created_at AS micros FROM delivery WHERE delivered_at IS NOT NULL"
+            wait_until(lambda: len(there.ask(delivered)) == 50, what=node.log_tail)
+            print(f"the slowest of 50 took {max(row['micros'] for row in there.ask(delivered)) / 1e6:.2f} s")
             assert there.servers["hung"].connection_count == 1
             node.kill()  # a stop in order would give what hangs its grace
 

@@ -36,7 +36,7 @@ def test_every_language_has_every_kind() -> None:
     kinds = {(sample.language, sample.kind) for sample in SAMPLES}
 
     assert kinds == {
-        (lang, kind) for lang in ("en", "fi", "fr") for kind in ("confirmation", "reminder", "cancellation")
+        (lang, kind) for lang in ("en", "fi", "fr", "nl", "de") for kind in ("confirmation", "reminder", "cancellation")
     }
 
 

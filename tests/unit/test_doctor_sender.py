@@ -285,6 +285,18 @@ def test_the_rules_for_bulk_senders_are_one_line(
     found = check_bulk(known, has_ptr=has_ptr, has_tls=has_tls)
     assert found.state is state
     assert words in found.found
+    assert bool(found.fix) is (state is State.WARNING)
+
+
+def test_mail_that_is_not_aligned_is_told_the_record_or_the_command() -> None:
+    other = replace(KEY, domain="other.test")
+    for keys, fix in [
+        ((), f"waybill dkim new {HOTEL}"),
+        ((other,), f"waybill dkim new {HOTEL}"),
+        ((LOST,), txt_record(KEY.record_name, KEY.record)),
+    ]:
+        (found,) = check_alignment(facts(keys=keys, spf=FAILS))
+        assert (found.state, found.fix) == (State.BAD, fix)
 
 
 def test_the_key_of_the_closest_domain_signs() -> None:

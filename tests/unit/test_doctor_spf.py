@@ -253,8 +253,13 @@ def finding(record: str | Records, *ips: str, zone: Zone = NOTHING) -> tuple[Sta
     ("record", "state", "fix"),
     [
         ("v=spf1 ip4:192.0.2.25 -all", State.GOOD, ""),
-        ("v=spf1 +all", State.WARNING, ""),
-        ("v=spf1 ptr -all", State.WARNING, ""),
+        ("v=spf1 +all", State.WARNING, 'hotel.example. IN TXT "v=spf1 ip4:192.0.2.25 ~all"'),
+        ("v=spf1 ptr -all", State.WARNING, 'hotel.example. IN TXT "v=spf1 ip4:192.0.2.25 -all"'),
+        (
+            "v=spf1 ptr:x.example ip4:192.0.2.25 ?all",
+            State.WARNING,
+            'hotel.example. IN TXT "v=spf1 ip4:192.0.2.25 ?all"',
+        ),
         ("v=spf1 ?all", State.WARNING, 'hotel.example. IN TXT "v=spf1 ip4:192.0.2.25 ?all"'),
         ("v=spf1 mx:mail.example -mx -all", State.GOOD, ""),
         (

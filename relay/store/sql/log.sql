@@ -19,7 +19,9 @@ SELECT MIN(seq) AS low, MAX(seq) AS high FROM delivery WHERE created_at >= :sinc
 
 -- ends --
 -- The first and last row of the log.
-SELECT COALESCE((SELECT MIN(seq) FROM delivery), 1) AS low, COALESCE((SELECT MAX(seq) FROM delivery), 0) AS high
+SELECT COALESCE((SELECT MIN(seq) FROM delivery), 1) AS low, COALESCE((SELECT MAX(seq) FROM delivery), 0) AS high,
+       (SELECT created_at FROM delivery ORDER BY seq LIMIT 1) AS first_at,
+       (SELECT created_at FROM delivery ORDER BY seq DESC LIMIT 1) AS last_at
 
 -- changed --
 -- The deliveries that are new, were tried, or have a new event since a position and up to another.
