@@ -9,12 +9,13 @@ DEV_STAMP := $(VENV)/.installed-dev
 LOCK := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
 CONFIG := $(wildcard config.toml)
 
-.PHONY: help run test lint format demo cluster-demo bench corpus kill-test lock clean cluster-test simulation catalogues
+.PHONY: help run test lint format demo cluster-demo bench corpus kill-test lock clean cluster-test simulation catalogues screenshots
 
 help:
 	@echo "make run        start Waybill (with ./config.toml when it exists, otherwise on 127.0.0.1:2525)"
 	@echo "make demo       a small internet on this machine, with sample booking mails"
 	@echo "make cluster-demo  two nodes on one PostgreSQL, one of them killed (needs Debian's postgresql)"
+	@echo "make screenshots  photograph the six main pages for the README (needs Debian's chromium)"
 	@echo "make test       format check, lint, types and all tests"
 	@echo "make lint       format check, lint and types alone"
 	@echo "make format     put the code into form"
@@ -68,6 +69,9 @@ format: $(DEV_STAMP)
 
 catalogues: $(DEV_STAMP)
 	@$(BIN)/python -m dashboard.catalogues
+
+screenshots: $(DEV_STAMP)
+	@$(BIN)/python -m bench.screenshots
 
 bench: $(DEV_STAMP)
 	$(BIN)/python -m bench $(BENCH)

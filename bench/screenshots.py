@@ -27,6 +27,7 @@ from relay.demo.internet import Internet
 from relay.demo.node import Node, to_toml
 from relay.demo.run import LONG, configuration
 from relay.settings import HostPort
+from relay.status import Status
 from relay.store import log, notices, open_store
 from relay.store.filters import Query
 from relay.store.protocols import Store, Tx
@@ -39,7 +40,8 @@ _SETTLED = 60.0  #: seconds until the relay must have looked for what mistyped a
 _MISTYPED = "margret.ellingham@letters.example"
 _BLOCKED = "rosalind@quickmail.example"
 
-#: Puts a picture on a canvas and counts its colours; those beyond the 256 most used become the nearest of these.
+#: Puts a picture on a canvas and chooses 256 of its colours: the most used ones, none too near another, so that a small
+#: icon keeps its own; every pixel gets the nearest of them.
 _COUNT_COLOURS = """async (data) => {
   const picture = new Image(); picture.src = "data:image/png;base64," + data; await picture.decode();
   const canvas = document.createElement("canvas");
@@ -50,15 +52,23 @@ _COUNT_COLOURS = """async (data) => {
   for (const pixel of pixels) counts.set(pixel, (counts.get(pixel) || 0) + 1);
   const ranked = [...counts.keys()].sort((one, other) => counts.get(other) - counts.get(one));
   const parts = (pixel) => [pixel & 255, pixel >> 8 & 255, pixel >> 16 & 255];
-  const palette = ranked.slice(0, 256).map(parts), numbers = new Map();
-  for (const pixel of ranked) {
-    const own = parts(pixel); let best = 0, least = Infinity;
+  const nearest = (own, palette) => {
+    let best = 0, least = Infinity;
     palette.forEach((other, number) => {
-      const far = own.reduce((sum, part, index) => sum + (part - other[index]) ** 2, 0);
+      const far = (own[0] - other[0]) ** 2 + (own[1] - other[1]) ** 2 + (own[2] - other[2]) ** 2;
       if (far < least) { least = far; best = number; }
     });
-    numbers.set(pixel, best);
-  }
+    return [best, least];
+  };
+  let palette = [], apart = 0;
+  do {
+    palette = [];
+    for (const own of ranked.map(parts)) {
+      if (nearest(own, palette)[1] > apart && palette.push(own) > 256) break;
+    }
+    apart = apart * 1.5 + 8;
+  } while (palette.length > 256);
+  const numbers = new Map(ranked.map((pixel) => [pixel, nearest(parts(pixel), palette)[0]]));
   const rows = Uint8Array.from(pixels, (pixel) => numbers.get(pixel));
   let text = "";
   for (let i = 0; i < rows.length; i += 8192) text += String.fromCharCode(...rows.subarray(i, i + 8192));
@@ -118,7 +128,11 @@ def _fullest_booking(tx: Tx) -> str:
     for row in log.search(tx, Query(limit=900)):
         if row.booking:
             found.setdefault(row.booking, []).append(row.status)
-    return max(found, key=lambda booking: (len(set(found[booking])), len(found[booking]), booking))
+
+    def telling(booking: str) -> tuple[bool, int, int, str]:
+        return Status.SUPPRESSED not in found[booking], len(set(found[booking])), len(found[booking]), booking
+
+    return max(found, key=telling)
 
 
 def _wait(store: Store, is_there: Callable[[Tx], bool]) -> None:

@@ -241,24 +241,24 @@ def _clean(typed: str) -> str:
     return unicodedata.normalize("NFC", seen).translate(_QUOTES)
 
 
-def _terms(text: str) -> Iterable[Term]:
+def _terms(typed: str) -> Iterable[Term]:
     place = 0
-    while place < len(text):
-        if text[place].isspace():
+    while place < len(typed):
+        if typed[place].isspace():
             place += 1
             continue
-        is_negated = text[place] == "-" and not text[place + 1 : place + 2].isspace() and place + 1 < len(text)
+        is_negated = typed[place] == "-" and not typed[place + 1 : place + 2].isspace() and place + 1 < len(typed)
         place += is_negated
-        match = _OPERATOR.match(text, place)
+        match = _OPERATOR.match(typed, place)
         place = match.end() if match else place
         operator = match[1].lower() if match else ""
-        if text[place] == '"':
-            end = text.find('"', place + 1)
-            value = " ".join(text[place + 1 : end if end >= 0 else None].split())
-            place = end + 1 if end >= 0 else len(text)
+        if typed[place] == '"':
+            end = typed.find('"', place + 1)
+            value = " ".join(typed[place + 1 : end if end >= 0 else None].split())
+            place = end + 1 if end >= 0 else len(typed)
         else:
-            bare = _BARE.match(text, place)
-            value = bare[0] if bare else text[place]
+            bare = _BARE.match(typed, place)
+            value = bare[0] if bare else typed[place]
             place += len(value)
             if value.startswith("-"):  # written back it stands in quotes, which no other quotes may end
                 value = value.replace('"', "")

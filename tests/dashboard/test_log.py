@@ -26,7 +26,7 @@ def _mail(house: House, address: str, *, line: str = "", status: Status | None =
 
 
 def _rows(page: str) -> list[str]:
-    return re.findall(r"<tr data-row>.*?</tr>", page, re.DOTALL)
+    return re.findall(r"<tr data-row>.*?</tr>", page.replace("<wbr>", ""), re.DOTALL)
 
 
 def _pills(page: str) -> dict[str, str]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -46,8 +49,19 @@ def test_every_sample_ends_as_it_should(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.timeout(60)
-def test_demo_ends_cleanly_when_it_is_told_to(tmp_path: Path) -> None:
+def enter(link: str) -> str:
+    """Go in as somebody who was given the link; return Home."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    form = browser.open(link, timeout=20).read().decode()
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+    origin = link.partition("/link/")[0]
+    click = urllib.request.Request(link, urllib.parse.urlencode(hidden).encode(), {"Origin": origin})
+    browser.open(click, timeout=20).read()
+    return str(browser.open(f"{origin}/", timeout=20).read().decode())
+
+
+@pytest.mark.timeout(90)
+def test_demo_opens_on_a_house_in_operation_and_ends_when_it_is_told_to(tmp_path: Path) -> None:
     folder = tmp_path / "tmp"
     folder.mkdir()
     process = subprocess.Popen(
@@ -60,12 +74,17 @@ def test_demo_ends_cleanly_when_it_is_told_to(tmp_path: Path) -> None:
     )
     assert process.stderr is not None
     with process:
+        link = ""
         for line in process.stderr:
+            link = line.split()[1] if line.startswith("Pages:") else link
             if line.startswith("Sent "):
                 break
+        home = enter(link)
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=40)
 
+    assert "marlow-post.example refuses our emails" in home
+    assert "Jean-Baptiste Delacroix-Montaigne" in home
     assert "Stopped." in rest
     assert process.returncode == 0
     assert list(folder.iterdir()) == []

@@ -1,19 +1,26 @@
 """What is shipped: the wheel, the lock files, the units, and what no file of the tree may say.
 
 Setup: git lists the files of the tree; pip builds a wheel from a copy of them. Test: the wheel holds all data that the
-code reads; dependencies are pinned by hash; systemd itself judges the units; no file names a machine or a registry.
+code reads, and its pages are served from nothing else; dependencies are pinned by hash; systemd itself judges the
+units; no file names a machine or a registry.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from relay.demo.node import is_listening
+from tests.support.asking import wait_for
+from tests.support.process import config_file
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
@@ -38,7 +45,7 @@ def tracked() -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     for path in tracked():
@@ -54,7 +61,12 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     ):
         pytest.skip("the build backend hatchling cannot be fetched: offline")
     assert built.returncode == 0, built.stderr
-    (wheel,) = folder.glob("waybill_relay-*.whl")
+    (made,) = folder.glob("waybill_relay-*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def wheel_names(wheel: Path) -> set[str]:
     with zipfile.ZipFile(wheel) as archive:
         return set(archive.namelist())
 
@@ -68,6 +80,42 @@ def test_wheel_holds_all_data_files(wheel_names: set[str]) -> None:
 def test_wheel_holds_the_two_packages_and_nothing_else(wheel_names: set[str]) -> None:
     tops = {name.split("/")[0] for name in wheel_names if ".dist-info/" not in name}
     assert tops == {"relay", "dashboard"}
+
+
+def test_installed_pages_have_their_templates_words_and_style(wheel: Path, tmp_path: Path) -> None:
+    installed = tmp_path / "installed"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(installed)]
+    subprocess.run([*command, str(wheel)], check=True, capture_output=True)
+    config = config_file(tmp_path)
+    program = [sys.executable, "-P", "-m", "relay", "-c", str(config.path), "dashboard"]
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    where = [
+        sys.executable,
+        "-P",
+        "-c",
+        "import relay, dashboard; print(relay.__file__, dashboard.__file__, sep='\\n')",
+    ]
+    found = subprocess.run(where, env=environment, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert all(line.startswith(str(installed)) for line in found.stdout.splitlines())
+    with subprocess.Popen(program, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            wait_for(lambda: is_listening(config.dashboard) or None, otherwise=process.poll)
+            base = f"http://{config.dashboard}"
+            page = fetch(f"{base}/sign-in", language="fr")
+            (style,) = re.findall(r'<link rel="stylesheet" href="([^"]+)"', page)
+            css = fetch(f"{base}{style}")
+        finally:
+            process.terminate()
+            process.communicate()
+
+    assert '<html lang="fr"' in page
+    assert "Mot de passe" in page
+    assert "--accent" in css
+
+
+def fetch(address: str, *, language: str = "en") -> str:
+    with urllib.request.urlopen(urllib.request.Request(address, headers={"Accept-Language": language})) as answer:
+        return str(answer.read().decode())
 
 
 @pytest.mark.parametrize("name", ["classify/rules.toml", "store/sql/schema.sqlite.sql"])
@@ -95,9 +143,9 @@ def test_everything_needed_to_run_is_locked_alike_for_development() -> None:
     assert run.items() <= dev.items()
 
 
-#: What would tie the tree to the machine or the registry it was written on.
+#: What would tie the tree to the machine or the registry it was written on; /home/live and such are pages.
 FORBIDDEN = re.compile(
-    rb"/(?:root|tmp|work|Users)/[\w.]|/home/\w|artifactory|pypi[./]|files\.pythonhosted|registry\.npmjs"
+    rb"/(?:root|tmp|work|Users)/[\w.]|/home/(?!live\b|steps\b|test\b)\w|artifactory|pypi[./]|files\.pythonhosted|registry\.npmjs"
 )
 
 

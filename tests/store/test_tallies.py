@@ -110,3 +110,9 @@ def test_when_mail_last_arrived_and_since_when_nobody_takes_it(store: EngineStor
     accept(store, at=NOW - HOUR, held="by hand")
     found = store.read_now(lambda tx: (tallies.last_delivered_at(tx), tallies.due_since(tx)))
     assert found == (NOW - HOUR, NOW - MINUTE)
+
+
+def test_the_second_mail_of_a_day_to_a_domain_is_its_last_one(store: EngineStore) -> None:
+    end(store, "a@one.example", Status.DELIVERED, at=NOW - 5 * HOUR)
+    end(store, "b@one.example", Status.DELIVERED, at=NOW - MINUTE)
+    assert store.read_now(tallies.last_delivered_at) == NOW - MINUTE

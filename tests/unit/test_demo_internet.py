@@ -27,7 +27,8 @@ def test_every_case_names_a_sample_and_an_end() -> None:
 
 
 def test_all_samples_and_all_ends_of_direct_delivery_occur() -> None:
-    assert {case.sample for case in CASES} == set(load())
+    in_the_past_only = {sample.name for sample in load().values() if sample.language in {"de", "nl"}}
+    assert {case.sample for case in CASES} == set(load()) - in_the_past_only
     ends = {expected.status for case in CASES for expected in case.expected.values()}
     wanted = {Status.DELIVERED, Status.SOFT_BOUNCED, Status.HARD_BOUNCED, Status.INVALID, Status.SUPPRESSED}
     assert ends == wanted

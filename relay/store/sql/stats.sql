@@ -31,8 +31,13 @@ WHERE d.status = :status AND d.status NOT IN ('queued', 'delivered', 'sent') AND
 ORDER BY d.seq DESC LIMIT :limit
 
 -- last_delivered --
--- When any domain last took mail.
-SELECT last_delivered_at FROM domain WHERE last_delivered_at IS NOT NULL ORDER BY last_delivered_at DESC LIMIT 1
+-- When any server last took mail. A domain's own row is renewed once a day only; the newest deliveries say it exactly,
+-- and where none of them arrived the rows of the domains still do.
+SELECT MAX(last_delivered_at) AS last_delivered_at FROM (
+  SELECT MAX(last_delivered_at) AS last_delivered_at FROM domain
+  UNION ALL
+  SELECT MAX(delivered_at) FROM (SELECT delivered_at FROM delivery ORDER BY seq DESC LIMIT 500) AS newest
+) AS found
 
 -- due_since --
 -- What has been due longest without anybody trying it.
