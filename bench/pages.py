@@ -17,13 +17,13 @@ from pathlib import Path
 import click
 
 from bench.million import NOW, Customer, Town
+from relay.actions import nearest
 from relay.actions.addresses import address_card
 from relay.model import Category
 from relay.status import Group, Status
 from relay.store import log, open_store
 from relay.store.engine import EngineStore
 from relay.store.log import Page, Query
-from relay.store.near import near_misses
 from relay.store.protocols import Tx
 
 LIMIT = timedelta(seconds=2)
@@ -88,8 +88,8 @@ QUESTIONS: dict[str, Asking] = {
     "customer": _page(lambda pick, who: Query(customer=who.number)),
     "address, rows": _page(lambda pick, who: Query(address=who.address)),
     "address, card": lambda pick, who: lambda tx: address_card(tx, who.address, now=NOW),
-    "nothing found, address": lambda pick, who: lambda tx: near_misses(tx, f"{who.address[:-1]}x"),
-    "nothing found, word": lambda pick, who: lambda tx: near_misses(tx, f"zzyzx{who.number}"),
+    "nothing found, address": lambda pick, who: lambda tx: nearest(tx, f"{who.address[:-1]}x"),
+    "nothing found, word": lambda pick, who: lambda tx: nearest(tx, f"zzyzx{who.number}"),
     "counts, all": _counts(lambda pick, who: Query()),
     "counts, domain": _counts(lambda pick, who: Query(domain=(who.domain,))),
     "counts, 30 days": _counts(lambda pick, who: Query(since=NOW - timedelta(days=30))),

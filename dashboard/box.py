@@ -23,6 +23,7 @@ from datetime import date, datetime, tzinfo
 from enum import StrEnum
 
 from dashboard.days import days, midnight
+from dashboard.marking import N_
 from relay.address import split, to_a_label
 from relay.model import Category
 from relay.status import Group, Status
@@ -159,7 +160,8 @@ def parse(typed: str) -> Asked:
     for term in _terms(_clean(typed[:_LONGEST_TYPED])):
         length += len(term.text) + 1
         if len(reading.terms) == _MOST_TERMS or length > _LONGEST:
-            reading.problems.append(Problem("That is too much to look for at once. We left out “{value}”.", term.value))
+            too_much = N_("That is too much to look for at once. We left out “{value}”.")
+            reading.problems.append(Problem(too_much, term.value))
             break
         sentence = _fault(term) or _repeated(term, reading)
         if sentence:
@@ -239,25 +241,27 @@ def _clean(typed: str) -> str:
     return unicodedata.normalize("NFC", seen).translate(_QUOTES)
 
 
-def _terms(text: str) -> Iterable[Term]:
+def _terms(typed: str) -> Iterable[Term]:
     place = 0
-    while place < len(text):
-        if text[place].isspace():
+    while place < len(typed):
+        if typed[place].isspace():
             place += 1
             continue
-        is_negated = text[place] == "-" and not text[place + 1 : place + 2].isspace() and place + 1 < len(text)
+        is_negated = typed[place] == "-" and not typed[place + 1 : place + 2].isspace() and place + 1 < len(typed)
         place += is_negated
-        match = _OPERATOR.match(text, place)
+        match = _OPERATOR.match(typed, place)
         place = match.end() if match else place
         operator = match[1].lower() if match else ""
-        if text[place] == '"':
-            end = text.find('"', place + 1)
-            value = " ".join(text[place + 1 : end if end >= 0 else None].split())
-            place = end + 1 if end >= 0 else len(text)
+        if typed[place] == '"':
+            end = typed.find('"', place + 1)
+            value = " ".join(typed[place + 1 : end if end >= 0 else None].split())
+            place = end + 1 if end >= 0 else len(typed)
         else:
-            bare = _BARE.match(text, place)
-            value = bare[0] if bare else text[place]
+            bare = _BARE.match(typed, place)
+            value = bare[0] if bare else typed[place]
             place += len(value)
+            if value.startswith("-"):  # written back it stands in quotes, which no other quotes may end
+                value = value.replace('"', "")
         if value:
             yield Term(_ALIASES.get(operator, operator), value, is_negated)
 
@@ -265,21 +269,23 @@ def _terms(text: str) -> Iterable[Term]:
 def _fault(term: Term) -> str | None:
     """Say what is wrong with a term, as a sentence with {value} in it; None when nothing is."""
     if term.is_negated and (term.operator not in _NEGATABLE or (_word(term.value) in _MARKS and term.operator == "is")):
-        return "Only words, status:, app:, domain:, is:archived and is:resent can be left out with a minus: “{value}”."
+        return N_(
+            "Only words, status:, app:, domain:, is:archived and is:resent can be left out with a minus: “{value}”."
+        )
     if term.operator == "status" and _status(term.value) is None:
-        return "“{value}” is not a status."
+        return N_("“{value}” is not a status.")
     if term.operator == "reason" and _word(term.value) not in list(Category):
-        return "“{value}” is not a reason."
+        return N_("“{value}” is not a reason.")
     if term.operator == "domain" and not _domains((term.value,)):
-        return "“{value}” is not a domain, as in example.com."
+        return N_("“{value}” is not a domain, as in example.com.")
     if term.operator == "code" and not _CODE.fullmatch(term.value):
-        return "“{value}” is not a code: it has three digits, or is 4 or 5 for all that begin so."
+        return N_("“{value}” is not a code: it has three digits, or is 4 or 5 for all that begin so.")
     if term.operator in _DATES and days(term.value, today=date(2000, 6, 15)) is None:
-        return "“{value}” is not a date we can read. Write it as 2026-11-07, 7.11.2026, today or 7d."
+        return N_("“{value}” is not a date we can read. Write it as 2026-11-07, 7.11.2026, today or 7d.")
     if term.operator == "is" and _word(term.value) not in _IS:
-        return "We do not know is:{value}."
+        return N_("We do not know is:{value}.")
     if term.operator == "has":
-        return "We cannot look for mail that has “{value}”."
+        return N_("We cannot look for mail that has “{value}”.")
     return None
 
 

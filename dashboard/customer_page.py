@@ -18,7 +18,7 @@ from relay.actions import AddressCard, Correspondence, CustomerCard, CustomerIds
 from relay.store.protocols import Tx
 
 #: Mails on a page: as many as keep it within the weight that a slow line bears.
-_PAGE = 40
+_PAGE = 36
 
 
 def group_of(mail: Mail) -> Group:

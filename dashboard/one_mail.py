@@ -64,8 +64,9 @@ class Sheet:
 
     @property
     def is_final(self) -> bool:
-        """Tell whether nothing more is expected to happen by itself."""
-        return self.told.delivery.status not in OPEN and self.told.delivery.status is not Status.SENT
+        """Tell whether nothing more is expected to happen by itself, to it or to a copy that was made of it."""
+        waiting = OPEN | {Status.SENT}
+        return not any(one.status in waiting for one in (self.told.delivery, *self.told.copies))
 
     @property
     def block(self) -> Suppression | None:

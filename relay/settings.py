@@ -61,13 +61,20 @@ class IntakeSettings(Section):
     #: Bytes of message content being received or committed at one time, per process; above it clients wait.
     memory: Size = 256 * 1024**2
     #: Refuse new mail (452) when the store's disk has less than this free; at least 16MiB, which deliveries go on with.
-    min_free_space: Size = Field(512 * 1024**2, ge=16 * 1024**2)
+    min_free_space: Size = 512 * 1024**2
     #: A session that says nothing is closed after this (RFC 5321 asks for at least 5 minutes).
     timeout: Duration = timedelta(minutes=5)
     #: The longest one message may take to arrive.
     data_timeout: Duration = timedelta(minutes=30)
     #: Failed passwords from one IP within 10 minutes before it has to wait.
     auth_failures: int = Field(10, ge=1)
+
+    @field_validator("min_free_space")
+    @classmethod
+    def _reserve(cls, value: int) -> int:
+        if value < 16 * 1024**2:
+            raise ValueError("at least 16MiB: deliveries go on with it when the disk is full")
+        return value
 
 
 class Listener(Section):

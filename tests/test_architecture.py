@@ -67,6 +67,7 @@ PURE = {
     "relay.store.log_query",
     "dashboard.box",
     "dashboard.days",
+    "dashboard.marking",
     *(name for name in MODULES if name == "relay.classify" or name.startswith("relay.classify.")),
     *(name for name in MODULES if name == "relay.block_lists" or name.startswith("relay.block_lists.")),
 }

@@ -86,7 +86,7 @@ async def show(desk: Desk) -> Response:
     )
 
 
-async def news(desk: Desk) -> Response:
+async def live(desk: Desk) -> Response:
     """Say how many rows came since; they are shown when somebody asks for them, never pushed under the pointer."""
     asked, newest = log_asked.read(desk.request.query_params), desk.number("after") or 0
     query = replace(_query(desk, asked), since_seq=newest, limit=_NEWS)
@@ -107,7 +107,7 @@ def _on(asked: LogAsked, query: Query, trail: Trail) -> Query:
 
 
 def _news_url(asked: LogAsked, newest: int | None) -> str:
-    return asked.url("/log/news", after=str(newest)) if newest is not None else ""
+    return asked.url("/log/live", after=str(newest)) if newest is not None else ""
 
 
 def _look(tx: Tx, desk: Desk, asked: LogAsked, query: Query, *, is_first: bool) -> Found:
@@ -210,7 +210,7 @@ def _controls(desk: Desk, asked: LogAsked) -> dict[str, Any]:
 
 ROUTES: list[Route] = [
     at("/log", show),
-    at("/log/news", news),
+    at("/log/live", live),
     *log_export.ROUTES,
     *log_bulk.ROUTES,
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -30,7 +31,7 @@ from relay.status import Status
 from relay.store import incidents
 from relay.store.protocols import Tx
 
-_DRAWING = {"tabs": TABS, "most": MOST, "cause": cause, "problem": todo_list.problem}
+_DRAWING: dict[str, Any] = {"tabs": TABS, "most": MOST, "cause": cause, "problem": todo_list.problem}
 
 #: More than a page has, and few enough for an address.
 _MOST_IDS = 200

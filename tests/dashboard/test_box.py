@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dashboard.box import Direct, Found, Term, as_query, direct, parse, text_of
@@ -187,6 +187,7 @@ TYPED = st.one_of(
 
 
 @given(TYPED)
+@example('--"')
 def test_nothing_raises_and_text_comes_back(typed: str) -> None:
     asked = parse(typed)
     again = parse(asked.text)

@@ -238,7 +238,8 @@ def test_j11_the_records_that_are_read_from_the_page_make_it_green(house: House)
 def _checked(client: TestClient) -> str:
     page = client.get("/domains/hotel.example").text
     client.post("/domains/hotel.example/check", data={"token": token_of(page)})
-    client.portal.call(client.app.state.checker.wait)  # type: ignore[union-attr, attr-defined]
+    checker: Checker = client.app.state.checker  # type: ignore[attr-defined]
+    client.portal.call(checker.wait)  # type: ignore[union-attr]
     return client.get("/domains/hotel.example").text
 
 

@@ -183,6 +183,7 @@ def test_m001_4_the_original_date_stays(house: House, mail: Delivery) -> None:
     page = house.client("bob").get(f"/m/{copy.id}").text
     assert "This was sent again" in page
     original = house.client("bob").get(f"/m/{mail.id}").text
+    assert "data-final" not in original  # what becomes of the copy shows here too
     sent = original.partition("Originally sent</dt>")[2][:120]
     assert sent == page.partition("Originally sent</dt>")[2][:120]
     assert "Sent again to anna@example.com" in original

@@ -110,7 +110,7 @@ def test_hosts_go_by_preference() -> None:
 def test_equal_hosts_are_shuffled_and_the_site_stays_the_same() -> None:
     zone = {("guest.example", "MX"): ["10 mxa.test.", "10 mxb.test.", "5 mxc.test."], **hosts_zone("a", "b", "c")}
     # A busy machine may take its time: a host that gives no address in time is left out.
-    slow = {"timeout": 5.0, "lifetime": 10.0, "patience": 10.0}
+    slow: dict[str, Any] = {"timeout": 5.0, "lifetime": 10.0, "patience": 10.0}
     routes = [route_of(zone, seed=seed, **slow) for seed in range(12)]
     assert {route.hosts[0].name for route in routes} == {"mxc.test"}
     assert {route.hosts[1].name for route in routes} == {"mxa.test", "mxb.test"}

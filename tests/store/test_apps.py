@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from relay.store.engine import EngineStore
 from tests.store.making import HOUR, MINUTE, NOW, submission
 
 
-def put(store: EngineStore, subject: str, text: str = "See you.", **values: object) -> None:
+def put(store: EngineStore, subject: str, text: str = "See you.", **values: Any) -> None:
     head = f"Subject: {subject}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n"
     made = submission("guest@example.com", subject=subject, content=head.encode(), message_id=f"<{subject}@a>")
     made = replace(made, message=replace(made.message, **values))

@@ -396,3 +396,8 @@ def test_no_answer_is_waited_for_shorter_than_the_rfc_asks() -> None:
     least = {"greeting": 5, "command": 5, "data": 2, "block": 3, "final": 10}
     ours = {name: getattr(Timeouts(), name).total_seconds() / 60 for name in least}
     assert {name: minutes for name, minutes in ours.items() if minutes < least[name]} == {}
+
+
+def test_deliveries_keep_a_reserve_on_the_disk() -> None:
+    (found,) = problems(f'[intake]\nmin_free_space = "15MiB"\n{APP}')
+    assert "intake.min_free_space: at least 16MiB" in found
