@@ -33,7 +33,7 @@ from relay.store.filters import Query
 from relay.store.protocols import Store, Tx
 
 _FOLDER = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
-_WIDTH, _HEIGHT = 1280, 880
+_WIDTH, _HEIGHT = 1280, 1060
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 _SETTLED = 60.0  #: seconds until the relay must have looked for what mistyped addresses mean
 
