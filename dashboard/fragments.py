@@ -15,9 +15,13 @@ from dashboard.desk import Desk
 
 async def fragment(desk: Desk, template: str, /, **context: Any) -> Response:
     """Show a part of a page, or say that it is as it was."""
-    answer = await desk.page(template, **context)
-    tag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+    return as_fragment(desk, await desk.page(template, **context))
+
+
+def as_fragment(desk: Desk, part: Response) -> Response:
+    """Answer with the part and its tag, or that it is as it was."""
+    tag = f'"{hashlib.sha256(bytes(part.body)).hexdigest()[:32]}"'
     if desk.request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"ETag": tag})
-    answer.headers["ETag"] = tag
-    return answer
+    part.headers["ETag"] = tag
+    return part

@@ -18,7 +18,7 @@ from dashboard.checking import Checker
 from dashboard.desk import Desk
 from dashboard.findings import STATES, TITLES, Shown
 from dashboard.guard import at
-from dashboard.live import as_fragment
+from dashboard.fragments import as_fragment
 from dashboard.marking import N_
 from relay import doctor
 from relay.actions import Answer
