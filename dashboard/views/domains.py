@@ -17,8 +17,8 @@ from dashboard.access import Role
 from dashboard.checking import Checker
 from dashboard.desk import Desk
 from dashboard.findings import STATES, TITLES, Shown
-from dashboard.guard import at
 from dashboard.fragments import as_fragment
+from dashboard.guard import at
 from dashboard.marking import N_
 from relay import doctor
 from relay.actions import Answer

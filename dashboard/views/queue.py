@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from dashboard.access import Role
 from dashboard.desk import Desk
-from dashboard.guard import at
 from dashboard.fragments import as_fragment
+from dashboard.guard import at
 from dashboard.marking import N_
 from dashboard.queue_state import SPANS, DomainState, Order, all_orders, answer_in_words, state_of
 from dashboard.tongue import Tongue
