@@ -160,7 +160,7 @@ async def _photograph(browser: Browser, way_in: entrance.Entrance, pages: dict[s
 
 async def _picture(page: Page) -> bytes:
     """Take what fits on a screen, or less when the page ends before."""
-    height = await page.evaluate("Math.ceil(document.querySelector('main').getBoundingClientRect().bottom + 24)")
+    height = await page.evaluate("Math.ceil(document.querySelector('.foot').getBoundingClientRect().bottom + 24)")
     clip: Any = {"x": 0, "y": 0, "width": _WIDTH, "height": max(480, min(_HEIGHT, height))}
     return await page.screenshot(clip=clip, animations="disabled")
 
