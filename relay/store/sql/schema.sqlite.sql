@@ -497,3 +497,5 @@ CREATE INDEX delivery_sent ON delivery (status, seq) WHERE status = 'sent';
 CREATE INDEX delivery_marked ON delivery (seq) WHERE marks <> '';
 CREATE INDEX suppression_by_value ON suppression (value);  -- with the lifted ones: the history of an address
 CREATE INDEX delivery_spam ON delivery (seq) WHERE marks LIKE '%spam%';
+-- What the block of a domain held back.
+CREATE INDEX delivery_suppressed ON delivery (domain, ended_at) WHERE status = 'suppressed';
