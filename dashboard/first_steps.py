@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from relay import doctor
 from relay.settings import Config, Listener
 from relay.store import tallies
 from relay.store.protocols import Tx
@@ -37,6 +38,7 @@ class Steps:
     has_app: bool
     has_mail: bool  #: an app handed us mail
     has_arrived: bool  #: mail arrived somewhere
+    has_good_records: bool  #: the last examination found nothing bad
     is_empty: bool  #: nothing was ever handed to us, not even a test
     servers: tuple[Server, ...]
     usernames: tuple[str, ...]
@@ -54,10 +56,16 @@ def look(tx: Tx, config: Config) -> Steps:
         has_app=bool(config.app),
         has_mail=any(app != "waybill" for app in apps),
         has_arrived=tallies.last_delivered_at(tx) is not None,
+        has_good_records=_has_good_records(tx),
         is_empty=not apps,
         servers=tuple(_server(one, config) for one in config.listener if one.kind == "submission"),
         usernames=tuple(app.username for app in config.app if app.username),
     )
+
+
+def _has_good_records(tx: Tx) -> bool:
+    last = doctor.load(tx)
+    return last is not None and not last.fault and all(one.state is not doctor.State.BAD for one in last.findings)
 
 
 def _server(listener: Listener, config: Config) -> Server:

@@ -12,11 +12,13 @@ from datetime import datetime, time, timedelta
 
 from dashboard.causes import cause
 from dashboard.marking import N_
+from dashboard.saying import Saying
 from dashboard.todo_list import people
 from dashboard.tongue import Tongue
 from relay import actions
 from relay.actions import Card, Fix
 from relay.address import address_key, validate
+from relay.classify.explain import Words, render
 from relay.errors import Refused
 from relay.status import OPEN, Status
 from relay.store import notices
@@ -52,6 +54,7 @@ class Shown:
     """What the page shows."""
 
     card: Card
+    words: Words
     lines: list[Line]
     people: tuple[str, ...]
 
@@ -89,7 +92,7 @@ class Typed:
         return self.other or self.choice
 
 
-def read(tx: Tx, notice_id: int, *, apps: tuple[str, ...] | None, person: str) -> Shown | None:
+def read(tx: Tx, notice_id: int, *, apps: tuple[str, ...] | None, person: str, tongue: Tongue) -> Shown | None:
     """Read what the page shows; None when there is no such notice for this person."""
     card = actions.show_notice(tx, notice_id)
     if card is None or (apps is not None and card.notice.app not in apps):
@@ -104,7 +107,8 @@ def read(tx: Tx, notice_id: int, *, apps: tuple[str, ...] | None, person: str) -
     own = {line.mail.id for line in lines}
     # A copy that itself did not arrive is a line of the same mail.
     lines = [line for line in lines if not (line.copy is not None and line.copy.id in own)]
-    return Shown(card=card, lines=lines, people=people(tx, person))
+    words = render(card.explanation, tongue=Saying(tongue))
+    return Shown(card=card, words=words, lines=lines, people=people(tx, person))
 
 
 def checked(

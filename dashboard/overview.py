@@ -13,8 +13,7 @@ from urllib.parse import urlencode
 
 from babel.dates import format_skeleton
 
-from dashboard import charts
-from dashboard.causes import REASON
+from dashboard import charts, labels
 from dashboard.charts import Bar
 from dashboard.counts import Counts
 from dashboard.marking import N_
@@ -215,4 +214,4 @@ def _domain(domain: str, kinds: Counter[str], total: int, errors: dict[str, Last
 
 
 def _reasons(tally: Tally) -> list[tuple[str, str, int]]:
-    return [(key.value, REASON[key], count) for key, count in tally.reasons.most_common(_REASONS)]
+    return [(key.value, labels.reason(key), count) for key, count in tally.reasons.most_common(_REASONS)]

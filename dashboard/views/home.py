@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from dashboard import first_steps
 from dashboard.access import Role
-from dashboard.causes import REASON, cause
+from dashboard.causes import cause
 from dashboard.charts import bars, share, swatch
 from dashboard.desk import Desk
 from dashboard.first_steps import APP_LINES, Steps
@@ -39,7 +39,6 @@ _DRAWING: dict[str, Any] = {
     "span_words": SPAN_WORDS,
     "log_address": log_address,
     "cause": cause,
-    "reason_words": REASON,
     "is_wrong_address": is_wrong_address,
     "app_lines": APP_LINES,
 }

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dashboard import labels
 from dashboard.access import Role
-from dashboard.causes import REASON
 from dashboard.desk import Desk
 from dashboard.guard import at
+from dashboard.links import booking_url, mail_url
 from dashboard.marking import N_
 from dashboard.wellbeing import incident_text
 from relay import actions
@@ -95,7 +96,9 @@ async def show_one(desk: Desk) -> Response:
 
 async def _page(desk: Desk, found: Shown, *, problems: list[tuple[str, str]] | None = None) -> Response:
     status = 422 if problems else 200
-    return await desk.page("incident.html", status=status, found=found, problems=problems or [])
+    return await desk.page(
+        "incident.html", status=status, found=found, problems=problems or [], booking_url=booking_url, mail_url=mail_url
+    )
 
 
 async def _read(desk: Desk) -> Shown | None:
@@ -121,7 +124,7 @@ def _shown(desk: Desk, report: IncidentReport) -> Shown:
         title=incident_text(incident, tongue),
         sentence=tongue.text(_SENTENCE[kind]),
         advice=tongue.text(_ADVICE[kind]),
-        reason=tongue.text(REASON[Category(incident.category)]),
+        reason=tongue.text(labels.reason(Category(incident.category))),
     )
 
 

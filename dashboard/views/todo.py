@@ -21,6 +21,7 @@ from dashboard.counts import Counts
 from dashboard.desk import Desk, local_path, with_params
 from dashboard.fragments import fragment
 from dashboard.guard import at
+from dashboard.links import booking_url, customer_url, mail_url
 from dashboard.marking import N_
 from dashboard.notice_page import REDIRECT_DAYS, Shown, Typed
 from dashboard.todo_list import MOST, TABS, Page
@@ -31,7 +32,9 @@ from relay.status import Status
 from relay.store import incidents
 from relay.store.protocols import Tx
 
-_DRAWING: dict[str, Any] = {"tabs": TABS, "most": MOST, "cause": cause, "problem": todo_list.problem}
+_LINKS = {"customer_url": customer_url, "booking_url": booking_url, "mail_url": mail_url}
+
+_DRAWING: dict[str, Any] = {"tabs": TABS, "most": MOST, "cause": cause, "problem": todo_list.problem, **_LINKS}
 
 #: More than a page has, and few enough for an address.
 _MOST_IDS = 200
@@ -100,7 +103,9 @@ async def _read(desk: Desk) -> Shown | None:
     wanted = _number(desk.request.path_params["id"])
     if wanted is None:
         return None
-    return await desk.read(lambda tx: notice_page.read(tx, wanted, apps=desk.apps, person=desk.person.name))
+    return await desk.read(
+        lambda tx: notice_page.read(tx, wanted, apps=desk.apps, person=desk.person.name, tongue=desk.tongue)
+    )
 
 
 def _untouched(desk: Desk) -> Typed:
@@ -116,7 +121,7 @@ async def _notice(desk: Desk, found: Shown, typed: Typed, *, problems: list[tupl
 async def mails(desk: Desk) -> Response:
     """Show anew what became of the mails of a notice."""
     found = await _read(desk)
-    return await desk.missing() if found is None else await fragment(desk, "_notice_live.html", found=found)
+    return await desk.missing() if found is None else await fragment(desk, "_notice_live.html", found=found, **_LINKS)
 
 
 async def correct(desk: Desk) -> Response:

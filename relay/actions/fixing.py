@@ -49,6 +49,8 @@ def foresee_fix(tx: Tx, fix: Fix, *, now: datetime) -> Correction | Answer:
 def fix_address(tx: Tx, fix: Fix, *, by: str, now: datetime, hostname: str) -> Answer:
     """Correct the address and do what was ticked beside it; `deliveries` are the new ones, `count` how many.
 
+    The key is sent_again, corrected (nothing had to be sent) or sent_some (the sentence says what was not, and why).
+
     Raises:
         Refused: one of the two is no address.
     """
@@ -65,11 +67,11 @@ def fix_address(tx: Tx, fix: Fix, *, by: str, now: datetime, hostname: str) -> A
     made = tuple(delivery for answer in sent for delivery in answer.deliveries)
     said += [_sent(len(made))] if fix.resend_since is not None else []
     said += [answer.sentence for answer in refused[:3]]
-    if len(found.chosen) > AT_ONCE or found.has_more:
-        said.append("There are more: do it again for the next ones.")
+    has_more = len(found.chosen) > AT_ONCE or found.has_more
+    said += ["There are more: do it again for the next ones."] if has_more else []
     said += [redirected.sentence] if redirected is not None else []
     return Answer(
-        key="sent_again" if made else "corrected",
+        key="sent_some" if refused or has_more else "sent_again" if made else "corrected",
         sentence=" ".join(said),
         count=len(made),
         deliveries=made,

@@ -29,7 +29,8 @@ class Card:
 
     notice: Notice
     person: Person
-    words: Words
+    explanation: Explanation  #: for other tongues
+    words: Words  #: the same in English
     mails: tuple[Mail, ...]  #: the newest of those it is about
     proof: Delivery | None  #: the mail whose answer shows the cause; None when it is no longer kept
     message: Message | None
@@ -222,10 +223,12 @@ def _card(tx: Tx, notice: Notice) -> Card:
     proof, message = notices.proof_of(tx, notice) or (None, None)
     person = _with_mail(tx, notices.person_of(tx, notice.address), message)
     suggestion = notice.suggestion or (proven_guess(tx, notice) if notice.state is State.OPEN else None)
+    explanation = _explanation(tx, notice, person, proof, message, suggestion)
     return Card(
         notice=notice,
         person=person,
-        words=_words(tx, notice, person, proof, message, suggestion),
+        explanation=explanation,
+        words=render(explanation),
         mails=tuple(notices.mails_of(tx, notice)),
         proof=proof,
         message=message,
@@ -242,14 +245,14 @@ def _with_mail(tx: Tx, person: Person, message: Message | None) -> Person:
     return replace(person, phone=person.phone or message.phone, customer=person.customer or message.customer)
 
 
-def _words(
+def _explanation(
     tx: Tx,
     notice: Notice,
     person: Person,
     proof: Delivery | None,
     message: Message | None,
     suggestion: str | None,
-) -> Words:
+) -> Explanation:
     params = dict(explain_delivery(proof, message=message).params) if proof is not None else {}
     is_pending = proof is not None and proof.status in OPEN  # raised before the mail's deadline
     if is_pending and "reason" in params:
@@ -262,4 +265,4 @@ def _words(
         params |= {"phone": person.phone}
     if suggestion:
         params |= {"suggestion": suggestion}
-    return render(Explanation(entry=notice.cause, params=params, is_pending=is_pending))
+    return Explanation(entry=notice.cause, params=params, is_pending=is_pending)

@@ -9,6 +9,8 @@ from html import unescape
 
 import pytest
 
+from relay import doctor
+from relay.doctor import Examination, Finding, State
 from relay.model import Delivery
 from relay.status import Status
 from relay.store import pauses, spool, tallies
@@ -235,3 +237,13 @@ def test_what_a_person_cancelled_is_in_no_number(house: House) -> None:
     )
     page = home(house)
     assert sum(number(page, kind) for kind in ("delivered", "pending", "not_delivered", "blocked")) == 1
+
+
+def test_the_tick_of_the_records_is_that_of_the_last_examination(house: House) -> None:
+    def finding(state: State) -> Finding:
+        return Finding(id="sender.spf", subject="hotel.example", state=state, found="", expected="", why="")
+
+    for state, ticks in ((State.BAD, 1), (State.GOOD, 2)):
+        one = Examination(at=datetime.now(UTC), findings=(finding(State.GOOD), finding(state)))
+        house.store.write_now(lambda tx, one=one: doctor.save(tx, one))  # type: ignore[misc]
+        assert home(house, "alice").count('class="step done"') == ticks

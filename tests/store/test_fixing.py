@@ -7,11 +7,13 @@ from datetime import timedelta
 import pytest
 
 from relay.actions import Answer, Fix, fix_address, foresee_fix
+from relay.actions.fixing import AT_ONCE
 from relay.errors import Refused
 from relay.model import DeliveryId, Suppression
 from relay.status import Status
 from relay.store import addresses, log, notices, redirects, spool, suppressions
 from relay.store.engine import EngineStore
+from relay.store.protocols import Tx
 from tests.store.making import HOUR, NOW, accept, claim, disposition, outcome, reply
 
 OLD, NEW = "sari@gmial.example", "sari@gmail.example"
@@ -119,3 +121,17 @@ def test_the_copies_of_a_notice_are_found_and_their_delivery_ends_it(store: Engi
     store.write_now(lambda tx: spool.record(tx, disposition(made, at=LATER)))
     assert store.read_now(lambda tx: notices.search(tx)) == []
     assert store.read_now(lambda tx: [copy.status for copy in notices.copies_of(tx, one)]) == [Status.DELIVERED]
+
+
+def test_very_many_mails_go_in_several_steps(store: EngineStore) -> None:
+    for _ in range(AT_ONCE + 1):
+        accept(store, OLD)
+    first = mend(store, resend_since=NOW - HOUR)
+    assert (first.key, first.count) == ("sent_some", AT_ONCE)
+    assert "There are more: do it again for the next ones." in first.sentence
+    second = mend(store)
+    assert (second.key, second.count, len(store.read_now(_to_new))) == ("sent_again", 1, AT_ONCE + 1)
+
+
+def _to_new(tx: Tx) -> list[log.LogRow]:
+    return log.search(tx, log.Query(address=NEW, limit=1000))
