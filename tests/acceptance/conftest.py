@@ -33,8 +33,9 @@ class FullHouse:
     sessions: Mapping[str, str]  #: name -> what the session cookie holds
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # No longer than one file: while it is open an event loop runs in this thread, and asyncio.run() would fail.
     with chromium() as started:
         yield started
 
