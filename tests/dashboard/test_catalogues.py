@@ -141,14 +141,17 @@ def test_plural_forms_are_as_many_as_the_language_has(code: str, catalogue: Cata
 
 
 def test_translations_use_no_words_of_the_trade(catalogue: Catalog) -> None:
+    """But where the English uses one: on the pages of sysadmins."""
     for message in catalogues.messages(catalogue):
         for form in words(message):
-            assert not BANNED.search(re.sub(r"\{\w+\}", "", form)), form
+            is_theirs = any(BANNED.search(text) for text in texts(message))
+            assert is_theirs or not BANNED.search(re.sub(r"\{\w+\}", "", form)), form
 
 
 def test_sentences_stay_short_and_end_as_the_english_ones_do(catalogue: Catalog) -> None:
+    answers = set(every_msgid())
     for message in catalogues.messages(catalogue):
-        for form in words(message):
+        for form in words(message) if answers.intersection(texts(message)) else ():
             assert all(len(re.findall(r"\{\w+\}|[\w@’'-]+", sentence)) <= MOST_WORDS for sentence in sentences(form)), (
                 form
             )
