@@ -35,7 +35,7 @@ LOOKS: list[tuple[Scheme, int]] = [("light", 1280), ("dark", 320)]
 def test_a_page_is_for_everybody(
     browser: Browser, full_house: FullHouse, path: str, scheme: Scheme, width: int
 ) -> None:
-    address = _address(path, full_house)
+    address = address_of(path, full_house)
     with sight(browser, full_house.base, who=full_house.sessions["alice"], scheme=scheme, width=width) as seen:
         page = seen.open(address).page
         assert seen.violations() == []
@@ -52,7 +52,7 @@ def test_a_page_is_for_everybody(
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_light(full_house: FullHouse, path: str) -> None:
     cookie = f"waybill={full_house.sessions['alice']}"
-    request = urllib.request.Request(full_house.base + _address(path, full_house), headers={"Cookie": cookie})
+    request = urllib.request.Request(full_house.base + address_of(path, full_house), headers={"Cookie": cookie})
     try:
         with urllib.request.urlopen(request) as answer:
             content = answer.read()
@@ -62,7 +62,7 @@ def test_a_page_is_light(full_house: FullHouse, path: str) -> None:
     assert len(gzip.compress(content)) <= 10_000
 
 
-def _address(path: str, house: FullHouse) -> str:
+def address_of(path: str, house: FullHouse) -> str:
     found = house.seeded
     return path.format(
         delivered=found.delivered,
