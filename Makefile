@@ -61,7 +61,7 @@ lint: $(DEV_STAMP)
 
 # Most tests wait for processes, so two run at a time on two cores. The last line printed is pytest's own summary.
 test: lint
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --max-worker-restart 1 --dist loadfile
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff format .

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from bench.postgres_server import NoPostgres, PostgresServer
 from relay.store import migrate
 
 BACKENDS = ("postgres", "sqlite")
+
+_GRACE = 60.0  #: seconds a test has for its cleaning up after its time limit
 
 # Whoever starts the tests in the background may have Ctrl-C ignored, which every process below them would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -29,6 +32,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         chosen = getattr(metafunc.module, "BACKENDS", ("sqlite",) if "desk" in metafunc.fixturenames else BACKENDS)
         chosen = ("sqlite",) if "database" in metafunc.fixturenames else chosen
         metafunc.parametrize("store_url", chosen, indirect=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """End a process of tests that hangs past its own time limit: xdist names the test, fails it and goes on.
+
+    The limit raises once, in whatever runs just then; a child still waited for or a browser that is gone outlives it.
+    """
+    marker = item.get_closest_marker("timeout")
+    limit = float(marker.args[0] if marker else item.config.getini("timeout"))
+    faulthandler.dump_traceback_later(limit + _GRACE, exit=True, file=2)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session")

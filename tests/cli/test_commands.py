@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -127,9 +130,7 @@ def test_a_store_that_cannot_be_opened_exits_3_with_one_sentence(desk: Desk) -> 
 def test_a_reader_who_has_seen_enough_is_no_failure(desk: Desk) -> None:
     for number in range(3):
         desk.accept(*(f"guest{number}-{n}@example.com" for n in range(400)))
-    command = [sys.executable, "-m", "relay", "-c", str(desk.config), "log", "--json", "--limit", "2000"]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ) as process:
+    with reading_log(desk, "--limit", "2000") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline().startswith(b"{")
@@ -140,18 +141,28 @@ def test_a_reader_who_has_seen_enough_is_no_failure(desk: Desk) -> None:
 
 def test_follow_prints_what_is_new_and_ends_well_on_ctrl_c(desk: Desk) -> None:
     desk.accept("anna@example.com")
-    command = [sys.executable, "-m", "relay", "-c", str(desk.config), "log", "--follow", "--json", "--to", "a"]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ) as process:
+    with reading_log(desk, "--follow", "--to", "exam") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert json.loads(process.stdout.readline())["to"] == "anna@example.com"
         desk.accept("nobody@test.invld")
         desk.accept("clara@example.com")
         assert json.loads(process.stdout.readline())["to"] == "clara@example.com"
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         assert process.stderr.read() == b""
         assert process.wait(timeout=30) == 0
+
+
+@contextmanager
+def reading_log(desk: Desk, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `waybill log --json` as a process of its own, which a failed test does not wait for."""
+    command = [sys.executable, "-m", "relay", "-c", str(desk.config), "log", "--json", *arguments]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_check_config_prints_every_fault_and_exits_1(desk: Desk) -> None:
