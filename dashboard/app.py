@@ -18,6 +18,8 @@ from dashboard.checking import Checker
 from dashboard.counts import Counts
 from dashboard.desk import Audit, Tools
 from dashboard.guard import Headers, not_found
+from dashboard.rendering import environment
+from dashboard.tongue import LANGUAGES, Tongue
 from dashboard.views import (
     audit,
     blocked,
@@ -89,3 +91,11 @@ def build(config: Config, store: Store, *, gate: Gate, audit: Audit, nudge: Call
     app.state.counts = Counts()
     app.state.tools = Tools(config=config, store=store, nudge=nudge, audit=audit)
     return app
+
+
+def warm() -> None:
+    """Read what the first reader would wait for: templates and catalogues; under a second."""
+    for name in environment().list_templates():
+        environment().get_template(name)
+    for code in LANGUAGES:
+        Tongue(code).text("Home")

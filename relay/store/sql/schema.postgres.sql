@@ -529,3 +529,12 @@ CREATE INDEX suppression_by_value ON suppression (value);  -- with the lifted on
 CREATE INDEX delivery_spam ON delivery (seq) WHERE marks ILIKE '%spam%';  -- as queries say it, see postgres_sql.py
 -- What the block of a domain held back.
 CREATE INDEX delivery_suppressed ON delivery (domain, ended_at) WHERE status = 'suppressed';
+
+-- m0013_urgency --
+-- What a notice's mail was about decides where the notice stands: with the time in it, its page is read off an index.
+
+ALTER TABLE notice ADD COLUMN event_at TIMESTAMPTZ;  -- of the mail that is the proof
+UPDATE notice SET event_at =
+  (SELECT m.event_at FROM delivery d JOIN message m ON m.id = d.message_id WHERE d.id = notice.delivery_id);
+CREATE INDEX notice_coming ON notice (event_at, id) WHERE state = 'open';
+CREATE INDEX notice_waiting ON notice (opened_at, id) WHERE state = 'open';
