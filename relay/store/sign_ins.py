@@ -25,6 +25,16 @@ def is_throttled(tx: Tx, name: str, *, ip: str, now: datetime) -> bool:
     return _is_full(tx, here, PER_ACCOUNT, now) or _is_full(tx, client, PER_CLIENT, now)
 
 
+def is_client_throttled(tx: Tx, *, ip: str, now: datetime) -> bool:
+    """Tell whether this client has to wait, whatever it tries."""
+    return _is_full(tx, _keys("", ip)[1], PER_CLIENT, now)
+
+
+def fail_client(tx: Tx, *, ip: str, now: datetime) -> None:
+    """Count a failure that was of no account."""
+    tx.run("sign_ins.insert", {"key": _keys("", ip)[1], "at": now})
+
+
 def fail(tx: Tx, name: str, *, ip: str, now: datetime) -> None:
     """Count a failure."""
     tx.many("sign_ins.insert", [{"key": key, "at": now} for key in _keys(name, ip)])

@@ -24,6 +24,10 @@ takes nothing for granted that `look` saw, so that many tries at once are not mo
 **Asking again** for the password of whoever is signed in (before a new one, or before the second step goes): `look`,
 `verify`, `confirm`.
 
+**With a provider** (OpenID Connect) the page takes the answer by `begin_outside`, has it checked outside every
+transaction, and then calls `enter_outside`, which gives a sign-in or the reason against one; what proves nothing goes
+to `fail_outside`.
+
 **New passwords** are looked over by relay/accounts.py's fault_of_password and hashed by `make_hash` in a thread;
 `set_password` and `use_invitation` take the hash.
 """
@@ -42,6 +46,15 @@ from relay.actions.accounts.entering import (
 )
 from relay.actions.accounts.links import Invited, first_link, invited, make_invitation, use_invitation
 from relay.actions.accounts.noting import Action
+from relay.actions.accounts.outside import (
+    Caller,
+    Refusal,
+    begin_outside,
+    connect_account,
+    disconnect_account,
+    enter_outside,
+    fail_outside,
+)
 from relay.actions.accounts.people import (
     change_account,
     create_account,
@@ -56,21 +69,28 @@ from relay.actions.accounts.visits import Visit, end_session, sign_out, sign_out
 
 __all__ = [
     "Action",
+    "Caller",
     "Invited",
     "Look",
+    "Refusal",
     "SignIn",
     "State",
     "Visit",
     "add_token",
     "bearer",
+    "begin_outside",
     "begin_session",
     "change_account",
     "confirm",
     "confirm_totp",
+    "connect_account",
     "create_account",
     "disable_account",
+    "disconnect_account",
     "enable_account",
     "end_session",
+    "enter_outside",
+    "fail_outside",
     "first_link",
     "invited",
     "look",

@@ -529,3 +529,10 @@ CREATE INDEX suppression_by_value ON suppression (value);  -- with the lifted on
 CREATE INDEX delivery_spam ON delivery (seq) WHERE marks ILIKE '%spam%';  -- as queries say it, see postgres_sql.py
 -- What the block of a domain held back.
 CREATE INDEX delivery_suppressed ON delivery (domain, ended_at) WHERE status = 'suppressed';
+
+-- m0012_oidc --
+-- Accounts of people for whom a provider vouches: who it is are these two together, and nothing else finds the account.
+
+ALTER TABLE account ADD COLUMN issuer TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE account ADD COLUMN subject TEXT COLLATE "C" NOT NULL DEFAULT '';  -- '' = a local account
+CREATE UNIQUE INDEX account_by_subject ON account (issuer, subject) WHERE subject <> '';
