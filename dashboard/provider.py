@@ -2,9 +2,10 @@
 
 Policy. What the provider publishes about itself and its keys is fetched when first needed and kept for an hour; a key
 that is not known has them fetched again at once, and while the provider is silent the old ones stay good. Nothing is
-fetched but over https, or http where the issuer itself is on this machine, no redirect is followed, no proxy taken from
-the environment, and no answer may take longer than ten seconds or be longer than 1 MiB. A provider that just was silent
-is not asked again for five seconds, so that a queue of people does not wait ten seconds each.
+asked but over https, or http where the issuer itself is on this machine, no redirect is followed, no proxy taken from
+the environment, no answer may take longer than ten seconds, and what is published may not be longer than 1 MiB. A
+provider that just was silent is not asked again for five seconds, so that a queue of people does not wait ten seconds
+each.
 
 A token counts when a published key signed it by RSA or an elliptic curve, and issuer, audience, time and nonce are
 right (OpenID Connect Core 3.1.3.7). Only this module knows Authlib, and only a configured provider has it imported.
@@ -43,6 +44,9 @@ _LEEWAY = 60  #: seconds that two clocks may differ
 _SIGNATURES = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"})
 
 Claims = dict[str, object]
+
+#: What a library raises over JSON of another shape than it expects.
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class HttpProvider:
@@ -116,7 +120,7 @@ class HttpProvider:
             params["access_token"] = str(token.get("access_token") or "")
             claims = CodeIDToken(found.claims, found.header, options, params)
             claims.validate(leeway=_LEEWAY)
-        except (JoseError, ValueError, TypeError, KeyError) as error:
+        except (JoseError, *_UNREADABLE) as error:
             raise Unusable(f"the id_token is not genuine: {error}") from error
         return dict(claims)
 
@@ -211,5 +215,5 @@ async def _answering() -> AsyncIterator[None]:
         raise Unusable(f"it refuses the code: {error}") from error
     except (httpx2.HTTPError, OSError, TimeoutError) as error:
         raise Unreachable(str(error) or type(error).__name__) from error
-    except (httpx2.InvalidURL, ValueError, RecursionError) as error:
+    except (httpx2.InvalidURL, *_UNREADABLE) as error:
         raise Unusable(f"its answer cannot be read: {error}") from error

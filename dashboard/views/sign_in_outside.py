@@ -77,11 +77,10 @@ async def _answered(desk: Desk, provider: Provider, settings: Oidc) -> Response:
     flow = Flow.of_cookie(desk.request.cookies.get(flow_cookie(is_https=desk.request.app.state.is_https), ""))
     if flow is None or not flow.is_answered_by(asked, issuer=settings.issuer):
         return await sign_in.show(desk, goes_to="/", status=400, state="again")
-    state = await desk.store.write(lambda tx: accounts.begin_outside(tx, flow.state, ip=desk.ip, now=desk.now))
-    if state is State.THROTTLED:
+    if not await desk.read(lambda tx: accounts.may_come(tx, ip=desk.ip, now=desk.now)):
         return await sign_in.show(desk, goes_to=flow.goes_to, status=429, state="outside_throttled")
     code = asked.get("code", "")
-    if state is not State.OK or not code:  # taken before, or the person turned back at the provider's page
+    if not code:  # the person turned back at the provider's page
         log.info("event=sso_not_finished error=%r", asked.get("error", "")[:100])
         return await sign_in.show(desk, goes_to=flow.goes_to, status=400, state="again")
     try:
@@ -89,23 +88,28 @@ async def _answered(desk: Desk, provider: Provider, settings: Oidc) -> Response:
         if guest is None:
             raise Unusable("it names nobody")
     except (Unreachable, Unusable) as error:
-        return await _failed(desk, error, flow.goes_to, is_counted=True)
+        return await _failed(desk, error, flow.goes_to)
     caller = Caller(ip=desk.ip, agent=desk.request.headers.get("user-agent", ""))
-    result = await desk.store.write(lambda tx: accounts.enter_outside(tx, guest, settings, caller=caller, now=desk.now))
+    result = await desk.store.write(
+        lambda tx: accounts.enter_outside(tx, guest, settings, answer=flow.state, caller=caller, now=desk.now)
+    )
     if isinstance(result, Refusal):
         return await sign_in.show(desk, goes_to=flow.goes_to, status=403, state=_SAID[result])
+    if result.state is not State.OK:
+        return await sign_in.show(desk, goes_to=flow.goes_to, status=400, state="again")
     return sign_in.let_in(desk, result.token, flow.goes_to)
 
 
-async def _failed(desk: Desk, error: Exception, goes_to: str, *, is_counted: bool = False) -> Response:
-    """Say that the provider is at fault, and log what an operator needs."""
-    is_silent = isinstance(error, Unreachable)
-    log.warning("event=sso_failed reason=%s error=%r", "unreachable" if is_silent else "unusable", str(error))
-    if is_counted:
-        reason = f"{'unreachable' if is_silent else 'unusable'}: {error}"
+async def _failed(desk: Desk, error: Unreachable | Unusable, goes_to: str) -> Response:
+    """Say that the provider is at fault, and log what an operator needs; what somebody may have forged is counted."""
+    if isinstance(error, Unreachable):
+        log.warning("event=sso_failed reason=unreachable error=%r", str(error))
+        return await sign_in.show(desk, goes_to=goes_to, status=503, state="unreachable")
+    log.warning("event=sso_failed reason=unusable error=%r", str(error))
+    if desk.request.url.path == BACK:
+        reason = f"unusable: {error}"
         await desk.store.write(lambda tx: accounts.fail_outside(tx, reason, ip=desk.ip, now=desk.now))
-    state, status = ("unreachable", 503) if is_silent else ("unusable", 502)
-    return await sign_in.show(desk, goes_to=goes_to, status=status, state=state)
+    return await sign_in.show(desk, goes_to=goes_to, status=502, state="unusable")
 
 
 def _configured(desk: Desk) -> tuple[Provider | None, Oidc | None]:

@@ -222,7 +222,18 @@ def test_an_answer_counts_once(pages: Pages, provider: LittleProvider) -> None:
     again = client.get(at_provider(address))  # a new code, for the same state and nonce
     assert (again.status_code, AGAIN in again.text) == (400, True)
     assert not is_in(client)
-    assert provider.asked.count("/token") == 1
+    assert [row[0] for row in pages.audited()].count("sign_in") == 1
+
+
+def test_a_code_counts_once(pages: Pages) -> None:
+    client = pages.browser()
+    back = at_provider(leave(client))
+    cookie = client.cookies["waybill-sso"]
+    assert client.get(back).status_code == 303
+    client.cookies.clear()
+    client.cookies.set("waybill-sso", cookie)
+    assert client.get(back).status_code == 502
+    assert not is_in(client)
 
 
 def test_whoever_turns_back_at_the_provider_may_begin_again(pages: Pages) -> None:
@@ -475,6 +486,24 @@ def test_a_provider_that_breaks_on_the_way_is_said(pages: Pages, provider: Littl
     assert (answer.status_code, LATE in answer.text) == (503, True)
 
 
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/keys", "/token", "/userinfo"])
+@pytest.mark.parametrize("body", ["[]", "3", "null", '"x"', "{}", "<html>", "", '{"keys": [3]}', "[" * 100_000])
+def test_an_answer_of_any_shape_breaks_nothing(pages: Pages, provider: LittleProvider, path: str, body: str) -> None:
+    if path == "/userinfo":
+        del provider.person["groups"]
+    provider.instead[path] = body
+    client = pages.browser()
+    answer = client.get("/sign-in/outside")
+    if answer.status_code == 303:
+        answer = client.get(at_provider(answer.headers["location"]))
+    assert (answer.status_code, UNUSABLE in answer.text) == (502, True)
+
+
+def test_an_answer_without_end_is_left_off(pages: Pages, provider: LittleProvider) -> None:
+    provider.instead["/.well-known/openid-configuration"] = " " * 2_000_000
+    assert pages.browser().get("/sign-in/outside").status_code == 502
+
+
 def test_a_silent_provider_is_left_alone_for_a_moment(pages: Pages, provider: LittleProvider) -> None:
     provider.is_broken = True
     client = pages.browser()
@@ -494,7 +523,7 @@ def test_who_fails_too_often_has_to_wait(pages: Pages, provider: LittleProvider)
     client = pages.browser()
     back = at_provider(leave(client))
     for _ in range(sign_ins.PER_CLIENT):
-        pages.store.write_now(lambda tx: sign_ins.fail_client(tx, ip="testclient", now=now()))
+        pages.store.write_now(lambda tx: sign_ins.fail_outside(tx, ip="testclient", now=now()))
     answer = client.get(back)
     assert (answer.status_code, "Too many sign-ins failed" in answer.text) == (429, True)
     assert "/token" not in provider.asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,7 +16,7 @@ from relay.actions.accounts import Caller, Refusal, SignIn, State
 from relay.oidc import Guest
 from relay.passwords import hash_password
 from relay.settings import Oidc
-from relay.store import accounts, audit
+from relay.store import accounts, audit, sign_ins
 from relay.store.engine import EngineStore
 from relay.store.invitations import Purpose
 from tests.store.making import NOW
@@ -33,7 +34,8 @@ def settings(**values: Any) -> Oidc:
 
 def enter(store: EngineStore, guest: Guest = SARI, **values: Any) -> SignIn | Refusal:
     given = settings(**values)
-    return store.write_now(lambda tx: acting.enter_outside(tx, guest, given, caller=CALLER, now=NOW))
+    answer = secrets.token_urlsafe()
+    return store.write_now(lambda tx: acting.enter_outside(tx, guest, given, answer=answer, caller=CALLER, now=NOW))
 
 
 def named(store: EngineStore, name: str) -> Account:
@@ -65,7 +67,7 @@ def test_another_subject_or_issuer_is_another_person(store: EngineStore) -> None
     assert enter(store, replace(SARI, subject="u-18")) is Refusal.TAKEN
     other = settings(issuer="https://other.example")
     guest = replace(SARI, issuer="https://other.example")
-    result = store.write_now(lambda tx: acting.enter_outside(tx, guest, other, caller=CALLER, now=NOW))
+    result = store.write_now(lambda tx: acting.enter_outside(tx, guest, other, answer="one", caller=CALLER, now=NOW))
     assert result is Refusal.TAKEN
     assert signed_in(store, enter(store, replace(SARI, subject="U-17", name="other"))) == "other"
 
@@ -102,14 +104,27 @@ def test_who_stays_out(store: EngineStore, guest: Guest, values: dict[str, Any],
     assert row.entry.text.startswith(f"{want}: ")
 
 
-def test_refusals_are_counted_against_the_client(store: EngineStore) -> None:
-    def begin(state: str) -> State:
-        return store.write_now(lambda tx: acting.begin_outside(tx, state, ip=CALLER.ip, now=NOW))
+def test_one_answer_counts_once(store: EngineStore) -> None:
+    def bring(answer: str) -> SignIn | Refusal:
+        given = settings()
+        return store.write_now(lambda tx: acting.enter_outside(tx, SARI, given, answer=answer, caller=CALLER, now=NOW))
 
-    assert [begin("one"), begin("one"), begin("two")] == [State.OK, State.WRONG, State.OK]
-    for _ in range(30):
+    assert signed_in(store, bring("one")) == "sari"
+    assert bring("one") == SignIn(state=State.WRONG)
+    assert signed_in(store, bring("two")) == "sari"
+
+
+def test_refusals_are_counted_and_keep_no_local_account_out(store: EngineStore) -> None:
+    def may_come() -> bool:
+        return store.read_now(lambda tx: acting.may_come(tx, ip=CALLER.ip, now=NOW))
+
+    for _ in range(sign_ins.PER_CLIENT - 1):
         enter(store, replace(SARI, groups=()))
-    assert begin("three") is State.THROTTLED
+    assert may_come()
+    enter(store, replace(SARI, groups=()))
+    assert not may_come()
+    assert store.read_now(lambda tx: acting.may_come(tx, ip="192.0.2.2", now=NOW))
+    assert not store.read_now(lambda tx: sign_ins.is_throttled(tx, "anna", ip=CALLER.ip, now=NOW))
 
 
 def test_a_role_that_changed_ends_what_is_open(store: EngineStore) -> None:

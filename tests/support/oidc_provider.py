@@ -47,6 +47,7 @@ class LittleProvider:
     about: dict[str, Any] = field(default_factory=dict)  #: the same for what it publishes about itself
     header: dict[str, Any] = field(default_factory=dict)
     forge: Callable[[dict[str, Any]], str] | None = None  #: makes the token in its place
+    instead: dict[str, str] = field(default_factory=dict)  #: what a path answers in place of the right thing
     is_broken: bool = False  #: answers 500
     asked: list[str] = field(default_factory=list)  #: every path that was asked for
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -66,6 +67,8 @@ class LittleProvider:
             self.asked.append(request.url.path)
             if self.is_broken:
                 return Response("out of order", status_code=500)
+            if request.url.path in self.instead:
+                return Response(self.instead[request.url.path], media_type="application/json")
             answer: Response = await page(request)
             return answer
 

@@ -24,9 +24,9 @@ takes nothing for granted that `look` saw, so that many tries at once are not mo
 **Asking again** for the password of whoever is signed in (before a new one, or before the second step goes): `look`,
 `verify`, `confirm`.
 
-**With a provider** (OpenID Connect) the page takes the answer by `begin_outside`, has it checked outside every
-transaction, and then calls `enter_outside`, which gives a sign-in or the reason against one; what proves nothing goes
-to `fail_outside`.
+**With a provider** (OpenID Connect) the page asks `may_come`, has the answer checked outside every transaction, and
+then calls `enter_outside`, which gives a sign-in (wrong: this answer was used before) or the reason against one; what
+proves nothing goes to `fail_outside`.
 
 **New passwords** are looked over by relay/accounts.py's fault_of_password and hashed by `make_hash` in a thread;
 `set_password` and `use_invitation` take the hash.
@@ -49,11 +49,11 @@ from relay.actions.accounts.noting import Action
 from relay.actions.accounts.outside import (
     Caller,
     Refusal,
-    begin_outside,
     connect_account,
     disconnect_account,
     enter_outside,
     fail_outside,
+    may_come,
 )
 from relay.actions.accounts.people import (
     change_account,
@@ -78,7 +78,6 @@ __all__ = [
     "Visit",
     "add_token",
     "bearer",
-    "begin_outside",
     "begin_session",
     "change_account",
     "confirm",
@@ -96,6 +95,7 @@ __all__ = [
     "look",
     "make_hash",
     "make_invitation",
+    "may_come",
     "prefer",
     "remove_totp",
     "revoke_token",

@@ -45,21 +45,23 @@ class Caller:
     agent: str
 
 
-def begin_outside(tx: Tx, state: str, *, ip: str, now: datetime) -> State:
-    """Take an answer of the provider, once: ok, wrong (it was taken before) or throttled."""
-    if sign_ins.is_client_throttled(tx, ip=ip, now=now):
-        return State.THROTTLED
-    return State.OK if form_tokens.take(tx, f"sso:{state}", now=now) is None else State.WRONG
+def may_come(tx: Tx, *, ip: str, now: datetime) -> bool:
+    """Tell whether this client may bring an answer of the provider now."""
+    return not sign_ins.is_outside_throttled(tx, ip=ip, now=now)
 
 
 def fail_outside(tx: Tx, reason: str, *, ip: str, now: datetime, name: str = "") -> None:
     """Count and write down a sign-in that came to nothing; `name` is that of the account, when it is known."""
-    sign_ins.fail_client(tx, ip=ip, now=now)
+    sign_ins.fail_outside(tx, ip=ip, now=now)
     note(tx, Action.SIGN_IN_FAILED, name, actor=Actor(by="", via=Via.PAGE, ip=ip), now=now, text=reason)
 
 
-def enter_outside(tx: Tx, guest: Guest, settings: Oidc, *, caller: Caller, now: datetime) -> SignIn | Refusal:
-    """Let somebody in for whom the provider vouches, with what their groups give."""
+def enter_outside(
+    tx: Tx, guest: Guest, settings: Oidc, *, answer: str, caller: Caller, now: datetime
+) -> SignIn | Refusal:
+    """Let somebody in for whom the provider vouches, with what their groups give; one answer counts once."""
+    if form_tokens.take(tx, f"sso:{answer}", now=now) is not None:
+        return SignIn(state=State.WRONG)
     found = accounts.of_subject(tx, guest.issuer, guest.subject)
     known = accounts.take(tx, found.id) if found is not None else None
     account = _rightful(tx, guest, known, settings, ip=caller.ip, now=now)
