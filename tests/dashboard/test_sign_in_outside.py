@@ -286,6 +286,7 @@ def spoiled(**claims: Any) -> Callable[[LittleProvider], None]:
     "spoil",
     [
         pytest.param(spoiled(aud="another client"), id="audience"),
+        pytest.param(spoiled(aud="another client", azp=CLIENT), id="audience, though by us"),
         pytest.param(spoiled(aud=[CLIENT, "another"]), id="two audiences without azp"),
         pytest.param(spoiled(azp="another client"), id="made for another"),
         pytest.param(spoiled(iss="https://evil.example"), id="issuer"),
