@@ -19,6 +19,7 @@ from dashboard.counts import Counts
 from dashboard.desk import Audit, Tools
 from dashboard.guard import Headers, not_found
 from dashboard.rendering import environment
+from dashboard.single_sign_on import provider_of
 from dashboard.tongue import LANGUAGES, Tongue
 from dashboard.views import (
     audit,
@@ -40,6 +41,7 @@ from dashboard.views import (
     senders,
     settings,
     sign_in,
+    sign_in_outside,
     todo,
 )
 from relay.settings import Config
@@ -49,6 +51,7 @@ from relay.store.protocols import Store
 ROUTES: list[Route] = [
     *health.ROUTES,
     *sign_in.ROUTES,
+    *sign_in_outside.ROUTES,
     *home.ROUTES,
     *log.ROUTES,
     *messages.ROUTES,
@@ -88,6 +91,7 @@ def build(config: Config, store: Store, *, gate: Gate, audit: Audit, nudge: Call
     app.state.gate = gate
     app.state.is_https = is_https
     app.state.checker = Checker()
+    app.state.provider = provider_of(config)
     app.state.counts = Counts()
     app.state.tools = Tools(config=config, store=store, nudge=nudge, audit=audit)
     return app

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict
@@ -150,3 +150,11 @@ Keep = Annotated[timedelta | None, BeforeValidator(parse_keep)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Address = Annotated[HostPort, BeforeValidator(parse_address)]
 RateValue = Annotated[Rate, BeforeValidator(parse_rate)]
+
+
+def is_loopback_host(host: str) -> bool:
+    """Tell whether only this machine reaches what listens there."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

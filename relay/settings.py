@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from relay.address import to_a_label, validate
 from relay.dashboard_settings import Dashboard as Dashboard
 from relay.errors import Refused
+from relay.oidc_settings import Oidc as Oidc
 from relay.setting_values import NO_HASH as NO_HASH
 from relay.setting_values import SECTION
 from relay.setting_values import Address as Address

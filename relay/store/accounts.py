@@ -34,6 +34,14 @@ def named(tx: Tx, name: str) -> Account | None:
     return _account(row) if row is not None else None
 
 
+def of_subject(tx: Tx, issuer: str, subject: str) -> Account | None:
+    """The account of somebody for whom a provider vouches."""
+    if not subject:
+        return None
+    row = tx.one("accounts.of_subject", {"issuer": issuer, "subject": subject})
+    return _account(row) if row is not None else None
+
+
 def every(tx: Tx) -> list[Account]:
     """All accounts by name, the disabled ones too."""
     return [_account(row) for row in tx.rows("accounts.every")]
@@ -76,6 +84,16 @@ def set_password(tx: Tx, account_id: str, *, password_hash: str) -> None:
     tx.run("accounts.set_password", {"id": account_id, "password_hash": password_hash})
 
 
+def connect(tx: Tx, account_id: str, *, issuer: str, subject: str) -> bool:
+    """Let a provider vouch for it, in place of password and code; False when it vouches for another account so."""
+    return tx.run("accounts.connect", {"id": account_id, "issuer": issuer, "subject": subject}) == 1
+
+
+def disconnect(tx: Tx, account_id: str) -> None:
+    """Let no provider vouch for it any more."""
+    tx.run("accounts.disconnect", {"id": account_id})
+
+
 def set_totp(tx: Tx, account_id: str, *, secret: str | None) -> None:
     """Keep a secret that is still to be confirmed, or none."""
     tx.run("accounts.set_totp", {"id": account_id, "secret": secret})
@@ -110,6 +128,8 @@ def _params(account: Account) -> dict[str, Value]:
         "created_at": account.created_at,
         "disabled_at": account.disabled_at,
         "last_seen_at": account.last_seen_at,
+        "issuer": account.issuer,
+        "subject": account.subject,
     }
 
 
@@ -131,4 +151,6 @@ def _account(row: Row) -> Account:
         created_at=row["created_at"],
         disabled_at=row["disabled_at"],
         last_seen_at=row["last_seen_at"],
+        issuer=row["issuer"],
+        subject=row["subject"],
     )

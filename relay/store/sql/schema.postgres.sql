@@ -530,6 +530,13 @@ CREATE INDEX delivery_spam ON delivery (seq) WHERE marks ILIKE '%spam%';  -- as 
 -- What the block of a domain held back.
 CREATE INDEX delivery_suppressed ON delivery (domain, ended_at) WHERE status = 'suppressed';
 
+-- m0012_oidc --
+-- Accounts of people for whom a provider vouches: who it is are these two together, and nothing else finds the account.
+
+ALTER TABLE account ADD COLUMN issuer TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE account ADD COLUMN subject TEXT COLLATE "C" NOT NULL DEFAULT '';  -- '' = a local account
+CREATE UNIQUE INDEX account_by_subject ON account (issuer, subject) WHERE subject <> '';
+
 -- m0013_urgency --
 -- What a notice's mail was about decides where the notice stands: with the time in it, its page is read off an index.
 
