@@ -17,7 +17,7 @@ help:
 	@echo "make cluster-demo  two nodes on one PostgreSQL, one of them killed (needs Debian's postgresql)"
 	@echo "make screenshots  photograph the six main pages for the README (needs Debian's chromium)"
 	@echo "make test       format check, lint, types and all tests"
-	@echo "make acceptance every page in five languages, light and dark, at three widths, and the long journeys (a quarter of an hour)"
+	@echo "make acceptance every page in five languages, light and dark, at three widths, and the long journeys (up to half an hour)"
 	@echo "make lint       format check, lint and types alone"
 	@echo "make format     put the code into form"
 	@echo "make catalogues gather the texts of the dashboard for translation; says how many have none yet"
