@@ -116,7 +116,7 @@ def sight(
         yield seen
     finally:
         context.close()
-    assert seen.faults == []
+    assert not seen.faults, seen.faults
 
 
 def _watch(seen: Sight) -> None:
