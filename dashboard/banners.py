@@ -26,6 +26,14 @@ SENTENCES: dict[tuple[str, str], str] = {
     ("to-do", "already"): N_("It is on the to-do list already."),
     ("resend_many", "done"): N_("Queued again: {count}. The list shows when they have arrived."),
     # -- the log
+    ("to-do_many", "done"): N_("On the to-do list now: {count}."),
+    ("to-do_many", "partly"): N_(
+        "On the to-do list now: {count}. The others stand there already, or nobody at the desk can help them."
+    ),
+    ("to-do_many", "nothing"): N_(
+        "Nothing was added: they stand on the to-do list already, or nobody at the desk can help them."
+    ),
+    ("to-do_many", "none_ticked"): N_("Tick the emails that should go on the to-do list first."),
     ("save_view", "done"): N_("The view is saved. Colleagues see it too."),
     ("save_view", "taken"): N_("Not saved: there is a view of that name already."),
     ("save_view", "bad_name"): N_("Not saved: give the view a name of at most 60 letters."),

@@ -51,6 +51,7 @@ from relay.actions.nearest import Nearest, nearest
 from relay.actions.notices import (
     Card,
     Wanted,
+    add_many_notices,
     add_notice,
     assign_notices,
     choose_notices,
@@ -129,6 +130,7 @@ __all__ = [
     "Undone",
     "Verdict",
     "Wanted",
+    "add_many_notices",
     "add_notice",
     "address_card",
     "assign_notices",
