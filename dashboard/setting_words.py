@@ -50,6 +50,7 @@ KEYS = {
     "app.username": N_("User"),
     "app.from_domains": N_("Domains it may send as"),
     "app.booking_pattern": N_("How booking numbers look"),
+    "app.booking_url": N_("Where its bookings open"),
     "app.mode": N_("Whether its mail is sent"),
     "app.store_content": N_("Whether content is kept"),
     "app.dsn": N_("What its senders are told by mail"),

@@ -104,6 +104,7 @@ class Account:
     zone: str = ""
     theme: str = ""
     keys_off: bool = False  #: no letter keys in the pages
+    is_compact: bool = False  #: low rows in long tables
     disabled_at: datetime | None = None
     last_seen_at: datetime | None = None
     issuer: str = ""  #: the provider that vouches for its owner, and as whom; "" = a local account

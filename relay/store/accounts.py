@@ -64,9 +64,11 @@ def change(tx: Tx, account: Account) -> None:
 
 
 def prefer(tx: Tx, account: Account) -> None:
-    """Keep what somebody decides for themselves: language, zone, theme, letter keys."""
+    """Keep what somebody decides for themselves: language, zone, theme, letter keys, height of rows."""
     given = _params(account)
-    tx.run("accounts.prefer", {key: given[key] for key in ("id", "language", "zone", "theme", "keys_off")})
+    tx.run(
+        "accounts.prefer", {key: given[key] for key in ("id", "language", "zone", "theme", "keys_off", "is_compact")}
+    )
 
 
 def disable(tx: Tx, account_id: str, *, at: datetime) -> bool:
@@ -125,6 +127,7 @@ def _params(account: Account) -> dict[str, Value]:
         "zone": account.zone,
         "theme": account.theme,
         "keys_off": int(account.keys_off),
+        "is_compact": int(account.is_compact),
         "created_at": account.created_at,
         "disabled_at": account.disabled_at,
         "last_seen_at": account.last_seen_at,
@@ -148,6 +151,7 @@ def _account(row: Row) -> Account:
         zone=row["zone"],
         theme=row["theme"],
         keys_off=bool(row["keys_off"]),
+        is_compact=bool(row["is_compact"]),
         created_at=row["created_at"],
         disabled_at=row["disabled_at"],
         last_seen_at=row["last_seen_at"],

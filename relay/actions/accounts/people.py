@@ -127,7 +127,7 @@ def set_password(tx: Tx, name: str, *, password_hash: str, actor: Actor, now: da
 
 
 def prefer(tx: Tx, wanted: Account, *, actor: Actor, now: datetime) -> None:
-    """Keep language, zone, theme and letter keys of an account."""
+    """Keep language, zone, theme, letter keys and height of rows of an account."""
     accounts.prefer(tx, wanted)
     note(tx, Action.CHANGE_PREFERENCES, wanted.name, actor=actor, now=now)
 

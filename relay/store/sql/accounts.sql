@@ -1,11 +1,10 @@
 -- insert --
 INSERT INTO account (
   id, name, name_key, shown, role, may_read_content, apps, password_hash, totp_secret, totp_last_step, language, zone,
-  theme, keys_off, created_at, disabled_at, last_seen_at, issuer, subject
+  theme, keys_off, is_compact, created_at, disabled_at, last_seen_at, issuer, subject
 ) VALUES (
   :id, :name, :name_key, :shown, :role, :may_read_content, :apps, :password_hash, :totp_secret, :totp_last_step,
-  :language, :zone, :theme, :keys_off, :created_at, :disabled_at, :last_seen_at, :issuer,
-  :subject
+  :language, :zone, :theme, :keys_off, :is_compact, :created_at, :disabled_at, :last_seen_at, :issuer, :subject
 ) ON CONFLICT (name_key) DO NOTHING
 
 -- get --
@@ -30,7 +29,9 @@ UPDATE account SET shown = :shown, role = :role, may_read_content = :may_read_co
 
 -- prefer --
 -- What everybody decides for themselves.
-UPDATE account SET language = :language, zone = :zone, theme = :theme, keys_off = :keys_off WHERE id = :id
+UPDATE account SET language = :language, zone = :zone, theme = :theme, keys_off = :keys_off,
+  is_compact = :is_compact
+WHERE id = :id
 
 -- disable --
 UPDATE account SET disabled_at = :at WHERE id = :id AND disabled_at IS NULL
