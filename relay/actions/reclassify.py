@@ -22,6 +22,7 @@ from relay.settings import Suppressions
 from relay.status import FAILED
 from relay.store import counters, events, failures, notices, suppressions
 from relay.store.protocols import Tx
+from relay.wording import say
 
 __all__ = ["Change", "Place", "Readings", "Reclassified", "changed_readings", "foresee", "reclassify"]
 
@@ -169,12 +170,16 @@ def _block(reason: str, cause: Change, *, now: datetime) -> Suppression:
 
 def _text(result: Reclassified) -> str:
     first, count = result.changes[0], len(result.changes)
-    what = f"{first.past.outcome.category} → {first.outcome.category}" if count == 1 else f"{count} deliveries"
-    parts = [f"Read again by today's rules: {what}"]
+    what = (
+        f"{first.past.outcome.category} → {first.outcome.category}"
+        if count == 1
+        else say("{count} deliveries", count=count)
+    )
+    parts = [say("Read again by today's rules: {what}", what=what)]
     if result.effect.by:
-        parts.append(f"error counter {result.count_before} → {result.count_after}")
+        parts.append(say("error counter {before} → {after}", before=result.count_before, after=result.count_after))
     if result.effect.lifts:
-        parts.append("unblocked")
+        parts.append(say("unblocked"))
     if result.effect.block_reason:
-        parts.append(f"blocked ({result.effect.block_reason})")
+        parts.append(say("blocked ({reason})", reason=result.effect.block_reason))
     return "; ".join(parts)

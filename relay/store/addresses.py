@@ -15,6 +15,7 @@ from relay.model import AddressRecord, Event, Suppression
 from relay.store import events, rows, suppressions
 from relay.store.protocols import Tx, Value
 from relay.store.text import distance
+from relay.wording import say
 
 _CANDIDATES = 1000
 _LOOK_CLOSER = 50
@@ -35,7 +36,7 @@ def reset(tx: Tx, address_key: str, *, now: datetime, by: str, note: str = "") -
     lifted = suppressions.unblock(
         tx, address_key, scope="address", now=now, by=by, note=note or "counter reset", automatic_only=True
     )
-    text = f"Error counter reset{f'; {len(lifted)} automatic block lifted' if lifted else ''}"
+    text = say("Error counter reset[; {count} automatic block lifted]", count=len(lifted) or "")
     events.add(tx, Event(at=now, kind="reset", text=f"{text}. {note}".rstrip(), address=address_key, by=by))
     return lifted
 
