@@ -70,14 +70,14 @@ def extracted() -> Catalog:
         _add(found, path, _PYTHON)
     for path in sorted((HERE / "templates").rglob("*.html")):
         _add(found, path, _JINJA)
-    for path in sorted((HERE.parent / "relay").rglob("*.py")):
+    for path in sorted(path for part in (HERE, HERE.parent / "relay") for path in part.rglob("*.py")):
         for msgid in _said_in(path):
             found.add(msgid, auto_comments=[RELAY])
     return found
 
 
 def _said_in(path: Path) -> Iterator[str]:
-    """Give the templates that a module of the relay says; one that is not written out cannot be found."""
+    """Give the templates that a module says; one that is not written out cannot be found."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
             template = node.args[0]

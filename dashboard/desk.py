@@ -230,7 +230,7 @@ class Desk:
             return None
         answer = Answer(**{**json.loads(kept), "deliveries": ()})
         sentence = SENTENCES.get((did, answer.key))
-        text = self.tongue.text(sentence).format(count=answer.count) if sentence else answer.sentence
+        text = self.tongue.text(sentence).format(count=answer.count) if sentence else self.tongue.told(answer.sentence)
         return Banner(text=text, is_done=answer.is_done)
 
     async def page(self, template: str, /, *, status: int = 200, is_secret: bool = False, **context: Any) -> Response:

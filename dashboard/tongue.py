@@ -32,7 +32,7 @@ LANGUAGES = {"en": "English", "fi": "Suomi", "fr": "Français", "nl": "Nederland
 _LOCALES = {"en": "en_GB"}
 
 
-#: The comment in the catalogues at what the relay says, by wording.say.
+#: The comment in the catalogues at what is kept in English, worded by relay.wording.say.
 RELAY = "relay"
 
 

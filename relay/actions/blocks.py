@@ -52,7 +52,7 @@ def target(text: str) -> tuple[str, str]:
     if text.startswith("@"):
         domain = to_a_label(text[1:])
         if domain is None:
-            raise Refused(501, "5.1.3", f"{text[1:]} is not a domain name", reason="bad_address")
+            raise Refused(501, "5.1.3", say("{domain} is not a domain name", domain=text[1:]), reason="bad_address")
         return "domain", domain
     validate(text, is_smtputf8=True)
     return "address", address_key(text)

@@ -82,5 +82,7 @@ def export_person(tx: Tx, text: str) -> dict[str, Any] | None:
 def _key(text: str) -> str:
     scope, key = target(text)
     if scope != "address":
-        raise Refused(501, "5.1.3", f"{text} is a domain, not the address of a person", reason="bad_address")
+        raise Refused(
+            501, "5.1.3", say("{domain} is a domain, not the address of a person", domain=text), reason="bad_address"
+        )
     return key

@@ -113,7 +113,7 @@ def _apply(tx: Tx, result: Reclassified, *, by: str, now: datetime) -> None:
     if effect.lifts:
         for one in suppressions.active_on(tx, key, scope="address", now=now):
             if one.source == "automatic":
-                suppressions.lift(tx, one.id, now=now, by=by, note="today's rules would not have blocked it")
+                suppressions.lift(tx, one.id, now=now, by=by, note=say("today's rules would not have blocked it"))
     if effect.block_reason is not None and effect.cause is not None:
         suppressions.block(tx, _block(effect.block_reason, effect.cause, now=now))
     _put_notices_right(tx, result, now=now)
@@ -139,7 +139,7 @@ def _put_notices_right(tx: Tx, result: Reclassified, *, now: datetime) -> None:
         failed = {mail.id for mail in notices.mails_of(tx, notice) if mail.status in FAILED}
         if not failed or not failed <= causes.keys() or {causes[each] for each in failed} == {notice.cause}:
             continue
-        notices.close(tx, notice.id, state=State.RESOLVED, at=now, by="", note="read again by today's rules")
+        notices.close(tx, notice.id, state=State.RESOLVED, at=now, by="", note=say("read again by today's rules"))
         for change in result.changes:
             cause = causes[change.past.id]
             if change.past.id in failed and cause is not None:

@@ -50,7 +50,7 @@ def undo(
     """Undo these blocks of a selection; return those that still stood."""
     done = []
     for block in blocks:
-        if suppressions.lift(tx, block.id, now=now, by=by, note="undone") is None:
+        if suppressions.lift(tx, block.id, now=now, by=by, note=say("undone")) is None:
             continue  # somebody was faster
         effect = _effect(tx, block, chosen, settings)
         counters.forgive(tx, effect.taken_back, now=now)

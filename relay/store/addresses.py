@@ -34,10 +34,12 @@ def reset(tx: Tx, address_key: str, *, now: datetime, by: str, note: str = "") -
     """Count from zero again and lift the automatic blocks; return the blocks that were lifted."""
     tx.run("addresses.reset", {"address": address_key, "now": now})
     lifted = suppressions.unblock(
-        tx, address_key, scope="address", now=now, by=by, note=note or "counter reset", automatic_only=True
+        tx, address_key, scope="address", now=now, by=by, note=note or say("counter reset"), automatic_only=True
     )
     text = say("Error counter reset[; {count} automatic block lifted]", count=len(lifted) or "")
-    events.add(tx, Event(at=now, kind="reset", text=f"{text}. {note}".rstrip(), address=address_key, by=by))
+    events.add(
+        tx, Event(at=now, kind="reset", text=f"{text}. {note}" if note else f"{text}.", address=address_key, by=by)
+    )
     return lifted
 
 

@@ -269,7 +269,7 @@ def _block(tx: Tx, subject: Row, disposition: Disposition, reason: str) -> Suppr
 
 
 def _note_late(tx: Tx, subject: Row, disposition: Disposition) -> None:
-    said = disposition.reply.text if disposition.reply else "no answer"
+    said = disposition.reply.text if disposition.reply else say("no answer")
     _note(
         tx,
         subject,
@@ -280,7 +280,7 @@ def _note_late(tx: Tx, subject: Row, disposition: Disposition) -> None:
 
 
 def _note_suppressed(tx: Tx, subject: Row, disposition: Disposition) -> None:
-    said = disposition.reply.text if disposition.reply else "the address is blocked"
+    said = disposition.reply.text if disposition.reply else say("the address is blocked")
     _note(tx, subject, disposition, kind="suppressed", text=said)
 
 

@@ -34,7 +34,7 @@ def create_account(
     """Make an account; without a password nobody can sign in to it until a link was used."""
     fault = fault_of_name(name) or fault_of_apps(tuple(apps))
     if fault is not None:
-        return no("bad_value", f"{fault[0].upper()}{fault[1:]}.")
+        return no("bad_value", fault)
     account = Account(
         id=new_id(),
         name=name,
@@ -71,7 +71,7 @@ def change_account(
     if account is None:
         return _unknown(name)
     if (fault := fault_of_apps(tuple(apps or ()))) is not None:
-        return no("bad_value", f"{fault[0].upper()}{fault[1:]}.")
+        return no("bad_value", fault)
     wanted = replace(
         account,
         shown=account.shown if shown is None else " ".join(shown.split())[:_SHOWN],
@@ -96,7 +96,7 @@ def change_account(
         now=now,
         text=say("{what} -> {which}", what=_rights(account), which=_rights(wanted)),
     )
-    return Answer(key="done", sentence=say("{name} is now: {what}.", name=account.name, what=_rights(wanted)), count=1)
+    return Answer(key="done", sentence=say("{name} is now {what}.", name=account.name, what=_rights(wanted)), count=1)
 
 
 def disable_account(tx: Tx, name: str, *, actor: Actor, now: datetime) -> Answer:

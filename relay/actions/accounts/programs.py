@@ -24,7 +24,7 @@ def add_token(tx: Tx, name: str, *, role: Role, actor: Actor, now: datetime, app
     """Make a token and give it, this once; an Answer says why not."""
     fault = fault_of_name(name) or fault_of_apps(tuple(apps))
     if fault is not None:
-        return no("bad_value", f"{fault[0].upper()}{fault[1:]}.")
+        return no("bad_value", fault)
     secret = PREFIX + secrets.token_urlsafe(32)
     made = Token(
         name=name, prefix=secret[:_SHOWN], role=role, apps=tuple(dict.fromkeys(apps)), created_at=now, by=actor.by
