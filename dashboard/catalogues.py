@@ -1,9 +1,10 @@
 """Keep the catalogues of words, dashboard/locale/CODE/waybill.po: `make catalogues` runs this.
 
 Policy. The English text is the msgid. It is found in the Python of the dashboard (`_`, `N_`, `text`, `plural`), in its
-templates, and in the tables of relay/classify. Updating keeps what is translated, drops what nobody says any more, and
-writes the same bytes for the same words: sorted, without line numbers, dates or names. The catalogues are text; they
-are read at run time (dashboard/tongue.py), so there is nothing to compile.
+templates, in the tables of relay/classify and where the relay words its sentences (`say`; marked "relay"). Updating
+keeps what is translated, drops what nobody says any more, and writes the same bytes for the same words: sorted, without
+line numbers, dates or names. The catalogues are text; they are read at run time (dashboard/tongue.py), so there is
+nothing to compile.
 
     python -m dashboard.catalogues                update the catalogues
     python -m dashboard.catalogues --missing      print what is not translated, as JSON: {msgid: {language: ""}}
@@ -15,6 +16,7 @@ No page needs this module.
 from __future__ import annotations
 
 import argparse
+import ast
 import io
 import json
 import sys
@@ -26,6 +28,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
+from dashboard.tongue import RELAY
 from relay.classify.explain import every_msgid
 
 #: The languages beside English, and how each forms its plurals (without the CLDR's third French form, for millions).
@@ -67,7 +70,20 @@ def extracted() -> Catalog:
         _add(found, path, _PYTHON)
     for path in sorted((HERE / "templates").rglob("*.html")):
         _add(found, path, _JINJA)
+    for path in sorted(path for part in (HERE, HERE.parent / "relay") for path in part.rglob("*.py")):
+        for msgid in _said_in(path):
+            found.add(msgid, auto_comments=[RELAY])
     return found
+
+
+def _said_in(path: Path) -> Iterator[str]:
+    """Give the templates that a module says; one that is not written out cannot be found."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
+            template = node.args[0]
+            if not isinstance(template, ast.Constant) or not isinstance(template.value, str):
+                raise SystemExit(f"{path}:{node.lineno}: write the template out")
+            yield template.value
 
 
 def read(code: str) -> Catalog:

@@ -16,6 +16,7 @@ from relay.doctor import Examination, Finding
 from relay.errors import StoreError
 from relay.settings import Config
 from relay.store.protocols import Store
+from relay.wording import say
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +69,10 @@ class Checker:
             async with asyncio.timeout(self._longest.total_seconds()):
                 findings = await self._examine(config, store, domain)
         except TimeoutError:
-            fault = "The check took too long and was stopped."
+            fault = say("The check took too long and was stopped.")
         except Exception:
             log.exception("event=check_failed domain=%s", domain or "-")
-            fault = "The check failed; the log of the dashboard says why."
+            fault = say("The check failed; the log of the dashboard says why.")
         one = Examination(at=datetime.now(UTC), findings=tuple(findings), fault=fault)
         try:
             await store.write(lambda tx: doctor.save(tx, one, domain=domain))

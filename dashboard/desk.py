@@ -232,7 +232,7 @@ class Desk:
             return None
         answer = Answer(**{**json.loads(kept), "deliveries": ()})
         sentence = SENTENCES.get((did, answer.key))
-        text = self.tongue.text(sentence).format(count=answer.count) if sentence else answer.sentence
+        text = self.tongue.text(sentence).format(count=answer.count) if sentence else self.tongue.told(answer.sentence)
         return Banner(text=text, is_done=answer.is_done)
 
     async def _todo(self) -> str:

@@ -33,7 +33,15 @@ def environment() -> jinja2.Environment:
         extensions=["jinja2.ext.i18n"],
     )
     env.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
-    env.filters |= {"when": when, "clock": clock, "ago": ago, "words": words, "said": value, "mailbox": mailbox}
+    env.filters |= {
+        "when": when,
+        "clock": clock,
+        "ago": ago,
+        "words": words,
+        "told": told,
+        "said": value,
+        "mailbox": mailbox,
+    }
     env.globals |= {"static": static.url, "labels": labels, "links": links, "blocks": blocks}
     return env
 
@@ -63,6 +71,12 @@ def _ngettext(context: Context, one: str, many: str, n: int) -> str:
 def words(context: Context, source: str) -> str:
     """Translate a text that comes from a table, not from the template."""
     return _tongue(context).text(source)
+
+
+@pass_context
+def told(context: Context, said: str) -> str:
+    """Translate what the relay said: the answer of an action, the text of an event, a finding."""
+    return _tongue(context).told(said)
 
 
 @pass_context

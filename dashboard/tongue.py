@@ -17,10 +17,13 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from babel import Locale, negotiate_locale
 from babel.dates import format_date, format_skeleton, format_time, format_timedelta
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
+
+from dashboard.retelling import Retelling
 
 #: Code -> its own name, in the order of the language menu. en is the source.
 LANGUAGES = {"en": "English", "fi": "Suomi", "fr": "Français", "nl": "Nederlands", "de": "Deutsch"}
@@ -29,16 +32,33 @@ LANGUAGES = {"en": "English", "fi": "Suomi", "fr": "Français", "nl": "Nederland
 _LOCALES = {"en": "en_GB"}
 
 
+#: The comment in the catalogues at what is kept in English, worded by relay.wording.say.
+RELAY = "relay"
+
+
 @cache
-def _catalogue(code: str) -> gettext.NullTranslations:
+def _read(code: str) -> Catalog:
     source = files("dashboard").joinpath(f"locale/{code}/waybill.po")
     if code == "en" or not source.is_file():
+        return Catalog()
+    with source.open("rb") as file:
+        return read_po(file, locale=code)
+
+
+@cache
+def _catalogue(code: str) -> gettext.NullTranslations:
+    if code == "en":
         return gettext.NullTranslations()
     compiled = BytesIO()
-    with source.open("rb") as file:
-        write_mo(compiled, read_po(file, locale=code))
+    write_mo(compiled, _read(code))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+@cache
+def _retelling(code: str) -> Retelling:
+    said = (message for message in _read(code) if RELAY in message.auto_comments and message.string)
+    return Retelling({str(message.id): str(message.string) for message in said})
 
 
 @cache
@@ -79,6 +99,10 @@ class Tongue:
     def text(self, source: str) -> str:
         """Translate a text."""
         return _catalogue(self.code).gettext(source) if source else ""
+
+    def told(self, said: str) -> str:
+        """Translate what the relay said, values and all."""
+        return _retelling(self.code).tell(said, self.moment)
 
     def plural(self, one: str, many: str, n: int) -> str:
         """Translate a text that depends on a number."""

@@ -109,7 +109,9 @@ def _sending(tx: Tx, tongue: Tongue, now: datetime) -> list[Trouble]:
     if paused is not None:
         text = tongue.text(N_("Sending is paused since {time}: {reason}")) if paused.reason else ""
         text = text or tongue.text(N_("Sending is paused since {time}."))
-        return [Trouble(text=text.format(time=tongue.moment(paused.since_at, now=now), reason=paused.reason))]
+        return [
+            Trouble(text=text.format(time=tongue.moment(paused.since_at, now=now), reason=tongue.told(paused.reason)))
+        ]
     due = tallies.due_since(tx)
     if due is not None and due < now - _UNTAKEN:
         text = tongue.text(N_("No email has been sent since {time}: the part that sends does not answer."))

@@ -15,6 +15,8 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from relay.wording import say
+
 
 class Role(StrEnum):
     """What somebody is trusted with, the least first."""
@@ -157,14 +159,14 @@ def name_key(name: str) -> str:
 def fault_of_name(name: str) -> str | None:
     """Say what is wrong with the name of an account or a token; None: nothing."""
     if not _NAME.match(name) or not _NAME.match(name_key(name)):
-        return "a name has 1 to 64 letters, digits or signs of . _ + @ -, and no spaces"
+        return say("A name has 1 to 64 letters, digits or signs of . _ + @ -, and no spaces.")
     return None
 
 
 def fault_of_apps(apps: tuple[str, ...]) -> str | None:
     """Say what is wrong with a list of apps; None: nothing."""
     wrong = [app for app in apps if not _APP.match(app)]
-    return f'"{wrong[0]}" is no name of an app' if wrong else None
+    return say('"{app}" is no name of an app.', app=wrong[0]) if wrong else None
 
 
 def prepared(password: str) -> str:
@@ -175,11 +177,14 @@ def prepared(password: str) -> str:
 def fault_of_password(password: str, *, name: str = "") -> str | None:
     """Say what is wrong with a new password; None: nothing."""
     if len(prepared(password)) < LEAST_PASSWORD:
-        return f"a password has at least {LEAST_PASSWORD} letters, of any kind; a few words are easy to remember"
+        return say(
+            "A password has at least {count} letters, of any kind; a few words are easy to remember.",
+            count=LEAST_PASSWORD,
+        )
     if len(prepared(password).encode("utf-8", "surrogatepass")) > MOST_PASSWORD:
-        return f"a password has at most {MOST_PASSWORD} letters"
+        return say("A password has at most {count} letters.", count=MOST_PASSWORD)
     if name and name_key(password) == name_key(name):
-        return "a password is not the name of the account"
+        return say("A password is not the name of the account.")
     return None
 
 

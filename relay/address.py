@@ -22,6 +22,7 @@ from ipaddress import IPv6Address, ip_address
 import idna
 
 from relay.errors import Refused
+from relay.wording import say
 
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
@@ -61,7 +62,7 @@ def parse_path(text: str, *, is_sender: bool = False) -> Path:
     if match is None:
         match = _BARE.match(stripped)
         if match is None:
-            raise _refused("that is not an address in angle brackets", is_sender=is_sender)
+            raise _refused(say("that is not an address in angle brackets"), is_sender=is_sender)
         repairs += ("missing_brackets",)
     return Path(address=match[1], parameters=(match[2] or "").strip(), repairs=repairs)
 
@@ -80,29 +81,29 @@ def validate(address: str, *, is_sender: bool = False, is_smtputf8: bool = False
     if not address and is_sender:
         return
     if _CONTROL.search(address):
-        raise _refused("control or undecodable characters in the address", is_sender=is_sender)
+        raise _refused(say("control or undecodable characters in the address"), is_sender=is_sender)
     if not address.isascii() and not is_smtputf8:
-        raise Refused(553, "5.6.7", "non-ASCII address needs SMTPUTF8", reason="bad_address")
+        raise Refused(553, "5.6.7", say("non-ASCII address needs SMTPUTF8"), reason="bad_address")
     if "@" not in address:
         if address.lower() == "postmaster" and not is_sender:
-            raise Refused(550, "5.1.1", "no mailbox is kept here; give the domain too", reason="bad_address")
-        raise _refused("the address has no domain", is_sender=is_sender)
+            raise Refused(550, "5.1.1", say("no mailbox is kept here; give the domain too"), reason="bad_address")
+        raise _refused(say("the address has no domain"), is_sender=is_sender)
     local, domain = split(address)
     if len(address.encode()) > MAX_ADDRESS or len(local.encode()) > MAX_LOCAL or len(domain.encode()) > MAX_DOMAIN:
-        raise _refused("the address is too long", is_sender=is_sender)
+        raise _refused(say("the address is too long"), is_sender=is_sender)
     if not (_DOT_ATOM_UTF8.match(local) or _QUOTED.match(local)):
-        raise _refused("bad characters before the @", is_sender=is_sender)
+        raise _refused(say("bad characters before the @"), is_sender=is_sender)
     if domain.startswith("["):
         _check_literal(domain, is_sender=is_sender, allow_literal=allow_literal)
     elif to_a_label(domain) is None:
-        raise _refused("that is not a domain name", is_sender=is_sender)
+        raise _refused(say("that is not a domain name"), is_sender=is_sender)
 
 
 def _check_literal(domain: str, *, is_sender: bool, allow_literal: bool) -> None:
     if literal_ip(domain) is None:
-        raise _refused("bad address literal", is_sender=is_sender)
+        raise _refused(say("bad address literal"), is_sender=is_sender)
     if not is_sender and not allow_literal:
-        raise Refused(550, "5.1.2", "addresses at an IP number are not accepted", reason="bad_address")
+        raise Refused(550, "5.1.2", say("addresses at an IP number are not accepted"), reason="bad_address")
 
 
 def _refused(text: str, *, is_sender: bool) -> Refused:

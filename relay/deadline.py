@@ -20,6 +20,7 @@ from typing import Literal
 
 from relay.headers import HeaderBlock
 from relay.model import Message
+from relay.wording import at, say
 
 #: The rule that reads the end of a delivery whose deadline is over, and its entry in the catalogue.
 RULE = "deadline_passed"
@@ -94,8 +95,12 @@ def is_at_event(message: Message) -> bool:
 
 def text(message: Message) -> str:
     """Say when it was too late for a mail, for where the answer of a server would stand."""
-    at = f"{message.expires_at:%Y-%m-%d %H:%M} UTC" if message.expires_at is not None else "its time"
-    return f"the appointment was at {at}" if is_at_event(message) else f"it was only wanted until {at}"
+    if message.expires_at is None:
+        return say("it was only wanted until its time")
+    written = at(message.expires_at)
+    if is_at_event(message):
+        return say("the appointment was at {at}", at=written)
+    return say("it was only wanted until {until}", until=written)
 
 
 def _in_field(block: HeaderBlock, name: str) -> datetime | None:

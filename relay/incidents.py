@@ -22,6 +22,7 @@ from enum import StrEnum
 from relay.model import Blame, Outcome, Reply
 from relay.notices import entry_of, is_for_admin
 from relay.status import Status
+from relay.wording import say
 
 #: Names of the two readings of NXDOMAIN that nobody believes.
 NXDOMAIN_DOUBTED = "nxdomain_doubted"  #: the domain took mail lately
@@ -77,13 +78,14 @@ def subject_of(
 def headline(subject: Subject, category: str) -> str:
     """Say in a few words what is wrong; stands beside the mail that waits for it."""
     if subject.kind is Kind.SMARTHOST:
-        return f"the mail service of {subject.app} refuses us"
+        return say("the mail service of {app} refuses us", app=subject.app)
     if subject.kind is Kind.RESOLVER:
-        gone = subject.domain or "many domains at once"
-        return f"our name servers cannot find {gone}"
+        if not subject.domain:
+            return say("our name servers cannot find many domains at once")
+        return say("our name servers cannot find {domain}", domain=subject.domain)
     if subject.kind is Kind.CONTENT:
-        return f"{subject.domain} refuses the content of our mail ({category})"
-    return f"{subject.domain} refuses our mail ({category})"
+        return say("{domain} refuses the content of our mail ({category})", domain=subject.domain, category=category)
+    return say("{domain} refuses our mail ({category})", domain=subject.domain, category=category)
 
 
 def advice(subject: Subject) -> str:

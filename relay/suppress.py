@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from relay.model import Blame, Category, Outcome, Suppression
 from relay.settings import Suppressions
 from relay.status import Status
+from relay.wording import say
 
 #: The ends that are errors of an address. REJECTED is not here: a smarthost or our own settings refused *us*.
 _ERRORS = frozenset({Status.SOFT_BOUNCED, Status.HARD_BOUNCED, Status.INVALID})
@@ -48,7 +49,21 @@ def decide(*, status: Status, outcome: Outcome | None, error_count: int, setting
 
 def told_of(block: Suppression) -> str:
     """Say what stands at a delivery that a block ended, where a reply would."""
-    what = "the domain" if block.scope == "domain" else "the address"
-    why = f"{block.reason}: {block.note}" if block.note else block.reason
-    only = f" for {block.app}" if block.app else ""
-    return f"{what} {block.value} has been blocked{only} since {block.since_at:%Y-%m-%d} ({why})"
+    reason, day = block.reason, f"{block.since_at:%Y-%m-%d}"
+    if block.scope == "domain":
+        return say(
+            "the domain {domain} has been blocked[ for {app}] since {day} ({reason}[: {note}])",
+            domain=block.value,
+            app=block.app,
+            day=day,
+            reason=reason,
+            note=block.note,
+        )
+    return say(
+        "the address {address} has been blocked[ for {app}] since {day} ({reason}[: {note}])",
+        address=block.value,
+        app=block.app,
+        day=day,
+        reason=reason,
+        note=block.note,
+    )

@@ -69,6 +69,8 @@ PURE = {
     "dashboard.box",
     "dashboard.days",
     "dashboard.marking",
+    "dashboard.retelling",
+    "relay.wording",
     *(name for name in MODULES if name == "relay.classify" or name.startswith("relay.classify.")),
     *(name for name in MODULES if name == "relay.block_lists" or name.startswith("relay.block_lists.")),
 }
@@ -99,7 +101,7 @@ DASHBOARD_MAY = {
     *("relay.actions", "relay.model", "relay.status", "relay.address", "relay.headers", "relay.classify.explain"),
     "relay.classify.entries",
     *("relay.config", "relay.doctor", "relay.settings", "relay.errors", "relay.moments", "relay.picture_trial"),
-    *("relay.accounts", "relay.actions.accounts", "relay.oidc", "relay.totp", "relay.booking_links"),
+    *("relay.accounts", "relay.actions.accounts", "relay.oidc", "relay.totp", "relay.booking_links", "relay.wording"),
 }
 
 SQL = re.compile(

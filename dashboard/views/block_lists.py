@@ -31,6 +31,7 @@ from relay.model import Category, Suppression
 from relay.store import suppressions
 from relay.store.protocols import Tx
 from relay.store.suppressions import BlockQuery
+from relay.wording import say
 
 _MOST_BYTES = 4_000_000
 _BODY_BYTES = 6_000_000
@@ -100,7 +101,7 @@ async def import_preview(desk: Desk) -> Response:
     app = await desk.field("app")
     found = await _run(desk, content, name=name, app=app, is_dry_run=True)
     if isinstance(found, Answer):
-        return await _import_page(desk, found.sentence)
+        return await _import_page(desk, desk.tongue.told(found.sentence))
     packed = urlsafe_b64encode(zlib.compress(content, 9)).decode()
     return await desk.page("blocked_import_preview.html", tally=found, name=name, app=app, packed=packed)
 
@@ -125,8 +126,13 @@ async def import_(desk: Desk) -> Response:
     name, app = (await desk.field("name"))[:100], await desk.field("app")
     found = await _run(desk, content, name=name, app=app, is_dry_run=False)
     if isinstance(found, Answer):
-        return await _import_page(desk, found.sentence)
-    sentence = f"{found.added} blocked, {found.known} were blocked already, {found.bad} lines could not be read."
+        return await _import_page(desk, desk.tongue.told(found.sentence))
+    sentence = say(
+        "{added} blocked, {known} were blocked already, {bad} lines could not be read.",
+        added=found.added,
+        known=found.known,
+        bad=found.bad,
+    )
     answer = Answer(key="done", sentence=sentence, count=found.added)
     return await desk.do("import", lambda tx: answer, back="/suppressions", on=name, kind="list", note=sentence)
 
@@ -278,7 +284,9 @@ async def undo(desk: Desk) -> Response:
         done += len(await desk.store.write(lambda tx, part=part: _undo(tx, desk, chosen, part)))  # type: ignore[misc]
     answer = Answer(
         key="done" if done else "not_blocked",
-        sentence=f"{done} addresses are no longer blocked." if done else "No automatic block fits any more.",
+        sentence=say("{count} addresses are no longer blocked.", count=done)
+        if done
+        else say("No automatic block fits any more."),
         is_done=done > 0,
         count=done,
     )

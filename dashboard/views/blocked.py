@@ -148,7 +148,13 @@ async def add(desk: Desk) -> Response:
         scope, _value = actions.target(typed["address"])
     except Refused as refused:
         scope = ""
-        problems.insert(0, ("address", _("Give an email address, or @ and a domain: %(why)s.") % {"why": refused.text}))
+        problems.insert(
+            0,
+            (
+                "address",
+                _("Give an email address, or @ and a domain: %(why)s.") % {"why": desk.tongue.told(refused.text)},
+            ),
+        )
     until = end_of_day(typed["until"], desk.tongue.zone) if typed["until"] else None
     if typed["until"] and (until is None or until <= desk.now):
         problems.append(("until", _("Give a day to come, or leave it empty to block until somebody unblocks.")))

@@ -21,6 +21,7 @@ from relay.actions import Answer, BookingCard, Plan
 from relay.booking_links import Shows
 from relay.store import log
 from relay.store.protocols import Tx
+from relay.wording import say
 
 
 async def show(desk: Desk) -> Response:
@@ -101,7 +102,7 @@ def _resend(tx: Tx, plans: Sequence[Plan | Answer]) -> Answer:
     count = sum(one.count for one in done if one.is_done)
     return Answer(
         key="partly" if failed else "done",
-        sentence=" ".join([f"Queued again: {count}.", *dict.fromkeys(failed)]),
+        sentence=" ".join([say("Queued again: {count}.", count=count), *dict.fromkeys(failed)]),
         is_done=not failed,
         count=count,
         deliveries=tuple(made for one in done for made in one.deliveries),

@@ -25,6 +25,7 @@ from relay.errors import Refused
 from relay.status import Status
 from relay.store.log import LogRow
 from relay.store.protocols import Tx
+from relay.wording import say
 
 _DAYS = 30
 _LONGEST = timedelta(days=366)
@@ -117,7 +118,7 @@ async def send(desk: Desk) -> Response:
     except Refused:
         return await _form(desk, typed, [("new", desk.tongue.text(N_("Type the address as name@example.com.")))])
     if isinstance(plan, Answer):
-        return await _form(desk, typed, [("new", plan.sentence)])
+        return await _form(desk, typed, [("new", desk.tongue.told(plan.sentence))])
     return await _carry_out(desk, told, typed, plan, until if typed.is_redirected else None)
 
 
@@ -190,11 +191,13 @@ def _all_at_once(
         said.append(first.sentence)
         key = "in_part"
     if others:
-        said.append(f"{others} more that did not arrive {'is' if others == 1 else 'are'} sent again.")
+        one = say("1 more that did not arrive is sent again.")
+        more = say("{count} more that did not arrive are sent again.", count=others)
+        said.append(one if others == 1 else more)
     if until is not None:
         said.append(actions.redirect(tx, plan.old, plan.new, by=by, now=now, until=until).sentence)
         key = "in_part"
-    said.append("The booking system does not know it: correct the address there too.")
+    said.append(say("The booking system does not know it: correct the address there too."))
     # What the table of banners has no words for is told in full.
     key = "sent_again" if count and key == "corrected" else key
     return replace(done, sentence=" ".join(said), count=count, key=key)

@@ -29,6 +29,7 @@ from relay.address import address_key
 from relay.errors import Refused
 from relay.store import scrub
 from relay.store.protocols import Tx
+from relay.wording import say
 
 _DAYS = 30
 _MOST_DAYS = 400
@@ -110,9 +111,12 @@ async def _plan(desk: Desk, typed: Typed) -> tuple[Correction | None, Problems]:
     try:
         found = await desk.read(lambda tx: actions.plan_correction(tx, typed.old, typed.new, now=desk.now, since=since))
     except Refused as refused:
-        return None, [("new", _("That is not an email address: %(why)s.") % {"why": refused.text}), *problems]
+        return None, [
+            ("new", _("That is not an email address: %(why)s.") % {"why": desk.tongue.told(refused.text)}),
+            *problems,
+        ]
     if isinstance(found, Answer):
-        return None, [("new", found.sentence), *problems]
+        return None, [("new", desk.tongue.told(found.sentence)), *problems]
     return found, problems
 
 
@@ -151,10 +155,10 @@ async def _send(desk: Desk, wanted: str, found: Correction) -> int:
 def _remember(tx: Tx, desk: Desk, found: Correction, *, sent: int, until: datetime | None) -> Answer:
     by, now = desk.person.name, desk.now
     answer = actions.correct(tx, found, by=by, now=now)
-    said = [answer.sentence, f"Sent again: {sent}."]
+    said = [answer.sentence, say("Sent again: {count}.", count=sent)]
     if until is not None:
         said.append(actions.redirect(tx, found.old, found.new, by=by, now=now, until=until).sentence)
-    said.append("The booking system does not know it: correct the address there too.")
+    said.append(say("The booking system does not know it: correct the address there too."))
     return Answer(key="done", sentence=" ".join(said), count=sent)
 
 
@@ -197,7 +201,7 @@ async def erase(desk: Desk) -> Response:
         return await _erase_page(desk, card, problems=[("typed", _("Type the address exactly as it is."))], typed=typed)
     found = await desk.read(lambda tx: actions.look_for_person(tx, typed))
     if isinstance(found, Answer):
-        return await _erase_page(desk, card, problems=[("typed", found.sentence)], typed=typed)
+        return await _erase_page(desk, card, problems=[("typed", desk.tongue.told(found.sentence))], typed=typed)
     place: int | None = 0
     while place is not None:
         place = await desk.store.write(partial(actions.erase_some, found=found, start=place))

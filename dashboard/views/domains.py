@@ -27,6 +27,7 @@ from relay.doctor import Examination, State
 from relay.settings import Config
 from relay.store import doctor as memory
 from relay.store.protocols import Tx
+from relay.wording import say
 
 #: What the list shows of each domain.
 COLUMNS = ("sender.spf", "sender.dkim", "sender.dmarc", "sender.alignment")
@@ -147,8 +148,8 @@ async def _check(desk: Desk, domain: str | None) -> Response:
     answers: list[Answer] = []
 
     def begin(_: Tx) -> Answer:
-        busy = Answer(key="busy", sentence="Another check is running.", is_done=False)
-        answers.append(busy if checker.is_busy else Answer(key="done", sentence="Being checked."))
+        busy = Answer(key="busy", sentence=say("Another check is running."), is_done=False)
+        answers.append(busy if checker.is_busy else Answer(key="done", sentence=say("Being checked.")))
         return answers[-1]
 
     back = f"/domains/{domain}" if domain else "/domains"

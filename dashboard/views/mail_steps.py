@@ -17,6 +17,7 @@ from relay.actions import Answer, Wanted
 from relay.model import DeliveryId
 from relay.store.protocols import Tx
 from relay.store.queue import Selection
+from relay.wording import say
 
 #: Changes one delivery: (tx, its id, who, when).
 _Change = Callable[[Tx, DeliveryId, str, datetime], Answer]
@@ -62,7 +63,7 @@ async def dealt_with(desk: Desk) -> Response:
 
     def work(tx: Tx) -> Answer:
         if not sheet.notices:
-            return Answer(key="nothing_open", sentence="There is nothing to do for this address.", is_done=False)
+            return Answer(key="nothing_open", sentence=say("There is nothing to do for this address."), is_done=False)
         wanted = Wanted(ids=sheet.notices)
         return actions.resolve_notices(tx, wanted, by=desk.person.name, now=desk.now, note=note[:500])
 

@@ -22,6 +22,7 @@ from relay.actions import Answer, accounts
 from relay.actions.accounts import State
 from relay.store import accounts as kept
 from relay.store.protocols import Tx
+from relay.wording import say
 
 
 async def show(desk: Desk) -> Response:
@@ -53,7 +54,7 @@ async def prefer(desk: Desk) -> Response:
             is_compact=is_compact,
         )
         accounts.prefer(tx, wanted, actor=actor(account.name, desk.ip), now=desk.now)
-        return Answer(key="done", sentence="Kept.")
+        return Answer(key="done", sentence=say("Kept."))
 
     return await desk.do("change_preferences", work, back="/me", is_noted=True)
 
@@ -62,7 +63,7 @@ async def change_password(desk: Desk) -> Response:
     """Set another password, once the old one was given; every other session ends."""
     old, new = await desk.secret("old"), await desk.secret("new")
     fault = fault_of_password(new, name=desk.person.name)
-    problems = [("new", fault[0].upper() + fault[1:] + ".")] if fault else []
+    problems = [("new", desk.tongue.told(fault))] if fault else []
     state = await _confirmed(desk, old)
     if state is not State.OK:
         problems.insert(0, ("old", _said(desk, state)))
@@ -107,7 +108,7 @@ async def confirm_step(desk: Desk) -> Response:
     who = actor(account.name, desk.ip)
     answer = await desk.store.write(lambda tx: accounts.confirm_totp(tx, account, code, actor=who, now=desk.now))
     if answer.key == "wrong" and account.totp_secret is not None:
-        return await _show_step(desk, account, account.totp_secret, wrong=answer.sentence, status=422)
+        return await _show_step(desk, account, account.totp_secret, wrong=desk.tongue.told(answer.sentence), status=422)
     return desk.go("/me")
 
 

@@ -123,7 +123,7 @@ async def add_token(desk: Desk) -> Response:
             lambda tx: accounts.add_token(tx, name, role=role, apps=apps, actor=_actor(desk), now=desk.now)
         )
     if isinstance(made, Answer):
-        return await desk.page("token.html", status=422, name=name, secret="", fault=made.sentence)
+        return await desk.page("token.html", status=422, name=name, secret="", fault=desk.tongue.told(made.sentence))
     return await desk.page("token.html", name=name, secret=made, fault="")
 
 

@@ -216,13 +216,13 @@ _ORDERS: dict[str, Callable[[str, str, _Asked], _Work]] = {
 
 async def _faults(desk: Desk, what: str, *, scope: str) -> Problems:
     """Say what is missing or wrong in the form of an order."""
-    say = desk.tongue.text
+    tell = desk.tongue.text
     if what == "pause" and scope == "all" and await desk.field("confirm") != "yes":
-        return [("confirm", say(N_("Tick the box: it stops all mail.")))]
+        return [("confirm", tell(N_("Tick the box: it stops all mail.")))]
     if what == "slow" and not _is_rate(await _rate_of(desk)):
-        return [("rate_count", say(N_("Write how many emails may go, as a whole number above zero.")))]
+        return [("rate_count", tell(N_("Write how many emails may go, as a whole number above zero.")))]
     if what == "reroute" and not _is_host(_with_port(await desk.field("host"))):
-        return [("host", say(N_("Write a host such as mx.example.com or 192.0.2.9:2525.")))]
+        return [("host", tell(N_("Write a host such as mx.example.com or 192.0.2.9:2525.")))]
     return []
 
 

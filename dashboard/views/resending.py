@@ -28,6 +28,7 @@ from relay.model import Delivery, Suppression
 from relay.status import FAILED, OPEN, Status
 from relay.store import spool
 from relay.store.protocols import Tx
+from relay.wording import say
 
 _RECENT = timedelta(minutes=10)
 _CAME_TO_NOTHING = FAILED | {Status.SUPPRESSED, Status.CANCELLED}
@@ -162,7 +163,10 @@ def _same(tx: Tx, plan: Plan, *, now: datetime) -> Delivery | None:
 
 
 def _not_again(earlier: Delivery) -> Answer:
-    sentence = f"It was sent again a moment ago to {earlier.address}, so nothing was sent. Tick that you mean it."
+    sentence = say(
+        "It was sent again a moment ago to {address}, so nothing was sent. Tick that you mean it.",
+        address=earlier.address,
+    )
     return Answer(key="recent", sentence=sentence, is_done=False)
 
 

@@ -112,7 +112,7 @@ async def use_link(desk: Desk) -> Response:
     is_demo = found.purpose is Purpose.DEMO
     name = found.account.name if found.account is not None else await desk.field("name")
     password = await desk.secret("password")
-    problems = [] if is_demo else _faults(name, password, is_new=found.account is None)
+    problems = [] if is_demo else _faults(desk, name, password, is_new=found.account is None)
     if problems:
         return await desk.page("sign_in_link.html", status=422, found=found, problems=problems, name=name)
     made = "" if is_demo else await asyncio.to_thread(accounts.make_hash, password)
@@ -124,10 +124,10 @@ async def use_link(desk: Desk) -> Response:
     return await _entered(desk, result, goes_to="/", name=name)
 
 
-def _faults(name: str, password: str, *, is_new: bool) -> list[tuple[str, str]]:
+def _faults(desk: Desk, name: str, password: str, *, is_new: bool) -> list[tuple[str, str]]:
     """Say what is wrong with what was chosen, field by field."""
     found = [("name", fault_of_name(name) if is_new else None), ("password", fault_of_password(password, name=name))]
-    return [(field, fault[0].upper() + fault[1:] + ".") for field, fault in found if fault]
+    return [(field, desk.tongue.told(fault)) for field, fault in found if fault]
 
 
 def _agent(desk: Desk) -> str:

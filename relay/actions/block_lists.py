@@ -15,6 +15,7 @@ from relay.block_lists import Bad, Found, LeftOut, Result, UnknownFormat, csv_li
 from relay.model import Event, Suppression
 from relay.store import events, suppressions
 from relay.store.protocols import Store
+from relay.wording import say
 
 _CHUNK = 2000
 _KEPT = 100  #: bad lines that are remembered; the rest is counted
@@ -89,7 +90,7 @@ def import_blocks(
             tally.reject(entry)
     _flush(store, waiting, tally, seen=seen, now=now())
     if tally.added and not tally.is_dry_run:
-        text = f"Imported {tally.added} blocks from {tally.name}"
+        text = say("Imported {added} blocks from {name}", added=tally.added, name=tally.name)
         store.write_now(lambda tx: events.add(tx, Event(at=now(), kind="import", text=text, by=tally.by)))
     return tally
 

@@ -21,6 +21,7 @@ from relay.store import addresses, bookings, log, suppressions
 from relay.store.bookings import Place
 from relay.store.protocols import Tx
 from relay.why import badness
+from relay.wording import say
 
 _CUSTOMERS = 10
 
@@ -163,7 +164,13 @@ def plan_booking_resend(tx: Tx, card: BookingCard, *, by: str, now: datetime, ho
         to = plan.copies[0][0].address
         blocked = suppressions.active_for(tx, address_key(to), domain=domain_of(to), app=plan.message.app, now=now)
         if blocked is not None:
-            skipped.append(Skipped(mail=mail, key="blocked", sentence=f"{to} is blocked ({describe(blocked)})."))
+            skipped.append(
+                Skipped(
+                    mail=mail,
+                    key="blocked",
+                    sentence=say("{address} is blocked ({why}).", address=to, why=describe(blocked)),
+                )
+            )
         else:
             chosen.append((mail, to))
     return Resending(chosen=tuple(chosen), skipped=tuple(skipped), has_more=len(wanted) > MOST_AT_ONCE)

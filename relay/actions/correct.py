@@ -28,6 +28,7 @@ from relay.model import Delivery, Event, Message
 from relay.status import FAILED, OPEN, Status
 from relay.store import addresses, events, log, queue, spool
 from relay.store.protocols import Tx
+from relay.wording import at, say
 
 #: More than anybody at the desk reads, and than one address gets in a month.
 MOST = 1000
@@ -65,10 +66,13 @@ def plan_correction(tx: Tx, old: str, new: str, *, now: datetime, since: datetim
     for address in (old, new):
         validate(address, is_smtputf8=True)
     if address_key(old) == address_key(new):
-        return no("same", f"{old} and {new} are the same address.")
+        return no("same", say("{old} and {new} are the same address.", old=old, new=new))
     blocked = block_on(tx, new, now=now)
     if blocked is not None:
-        return no("blocked", f"Nothing was done: {new} is blocked ({describe(blocked)}). Unblock it first.")
+        return no(
+            "blocked",
+            say("Nothing was done: {new} is blocked ({why}). Unblock it first.", new=new, why=describe(blocked)),
+        )
     query = log.Query(address=old, status=_UNDELIVERED, since=since, limit=MOST + 1)
     rows = log.search(tx, query)
     chosen: list[log.LogRow] = []
@@ -94,7 +98,7 @@ def _why_not(tx: Tx, row: log.LogRow, old: str, new: str, *, now: datetime) -> s
     return _reason(family, old, new) or _time_over(found.message, now) or (None if found.has_content else _GONE)
 
 
-_GONE = "its content is not kept any more"
+_GONE = say("its content is not kept any more")
 
 
 def _family(deliveries: Iterable[Delivery], root: str) -> list[Delivery]:
@@ -107,19 +111,24 @@ def _reason(family: Sequence[Delivery], old: str, new: str) -> str | None:
     meant = [one for one in family if one.resend_of or address_key(one.address) == address_key(old)]
     for one in family:
         if one.resend_of and address_key(one.address) == address_key(new) and one.status is not Status.SUPPRESSED:
-            return f"was sent again to {one.address} before ({one.id}: {one.status})"
+            return say(
+                "it was sent again to {address} before ({id}: {status})",
+                address=one.address,
+                id=one.id,
+                status=one.status,
+            )
     arrived = next((one for one in meant if one.status in _ARRIVED), None)
     if arrived is not None:
-        return f"reached {arrived.address} by another resend ({arrived.id})"
+        return say("it reached {address} by another resend ({id})", address=arrived.address, id=arrived.id)
     # The last word of a person holds: what was stopped and nothing since.
-    return "was stopped by a person" if family[-1].status is Status.CANCELLED else None
+    return say("it was stopped by a person") if family[-1].status is Status.CANCELLED else None
 
 
 def _time_over(message: Message, now: datetime) -> str | None:
     if message.expires_at is not None and message.expires_at <= now:
-        return f"its time was over on {message.expires_at:%Y-%m-%d %H:%M} UTC"
+        return say("its time was over on {at}", at=at(message.expires_at))
     if message.kind == "reminder" and message.event_at is not None and message.event_at <= now:
-        return f"is a reminder of something that began on {message.event_at:%Y-%m-%d %H:%M} UTC"
+        return say("it is a reminder of something that began on {at}", at=at(message.event_at))
     return None
 
 
@@ -128,10 +137,12 @@ def correct(tx: Tx, correction: Correction, *, by: str, now: datetime) -> Answer
     old, new = correction.old, correction.new
     if address_key(addresses.corrected_to(tx, old) or "") != address_key(new):
         addresses.correct(tx, old, new, now=now)
-        text = f"Corrected from {old} to {new}"
+        text = say("Corrected from {old} to {new}", old=old, new=new)
         for address in (old, new):
             events.add(tx, Event(at=now, kind="correct", text=text, address=address_key(address), by=by))
-    return Answer(key="done", sentence=f"{old} is corrected to {new}.", count=len(correction.chosen))
+    return Answer(
+        key="done", sentence=say("{old} is corrected to {new}.", old=old, new=new), count=len(correction.chosen)
+    )
 
 
 def catch_up(tx: Tx, plan: Plan, correction: Correction, *, by: str, now: datetime) -> Answer:
@@ -145,10 +156,10 @@ def catch_up(tx: Tx, plan: Plan, correction: Correction, *, by: str, now: dateti
     family = _family(spool.deliveries_of(tx, plan.message.id), root)
     reason = _reason(family, correction.old, correction.new)
     if reason is not None:
-        return no("left_out", f"Not sent again: it {reason}.")
+        return no("left_out", say("Not sent again: {why}.", why=reason))
     answer = resend(tx, plan)
     still_tried = tuple(one.id for one in family if one.status in OPEN)
     if answer.is_done and still_tried:
-        note = f"the address was corrected to {correction.new}"
+        note = say("the address was corrected to {new}", new=correction.new)
         queue.cancel(tx, queue.Selection(ids=still_tried), now=now, by=by, reason=note)
     return answer

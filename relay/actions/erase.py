@@ -17,6 +17,7 @@ from relay.model import Event
 from relay.store import erasure, events, person
 from relay.store.erasure import Found
 from relay.store.protocols import Tx
+from relay.wording import say
 
 #: Messages emptied in one unit.
 AT_ONCE = 50
@@ -31,8 +32,14 @@ def look_for_person(tx: Tx, text: str) -> Found | Answer:
     key = _key(text)
     found = erasure.look(tx, key)
     if found.open:
-        mails = "1 mail that it is in has" if found.open == 1 else f"{found.open} mails that it is in have"
-        return no("still_open", f"{key} cannot be erased yet: {mails} not ended. Cancel that first, or wait.")
+        sentence = say("{address} cannot be erased yet: 1 mail that it is in has not ended.", address=key)
+        if found.open > 1:
+            sentence = say(
+                "{address} cannot be erased yet: {count} mails that it is in have not ended.",
+                address=key,
+                count=found.open,
+            )
+        return no("still_open", f"{sentence} {say('Cancel that first, or wait.')}")
     return found
 
 
@@ -46,17 +53,21 @@ def erase_some(tx: Tx, found: Found, *, start: int) -> int | None:
 def erase_person(tx: Tx, found: Found, *, by: str, now: datetime) -> Answer:
     """Finish: the address itself goes; counter and blocks stay under a keyed hash."""
     if erasure.has_new_mail(tx, found.address):
-        return no("still_open", f"{found.address} got new mail meanwhile; erase it again.")
+        return no("still_open", say("{address} got new mail meanwhile; erase it again.", address=found.address))
     erasure.erase_person(tx, found, now=now, by=by)
-    events.add(tx, Event(at=now, kind="erase", text="An address was erased", by=by))
+    events.add(tx, Event(at=now, kind="erase", text=say("An address was erased"), by=by))
     count = len(found.messages)
-    sentence = f"Erased: {count} message{'' if count == 1 else 's'}.{untouched(found)}"
+    sentence = (say("Erased: 1 message.") if count == 1 else say("Erased: {count} messages.", count=count)) + untouched(
+        found
+    )
     return Answer(key="done", sentence=sentence, count=count)
 
 
 def untouched(found: Found) -> str:
     """Name the person's other addresses, which are erased one by one, for the end of a sentence."""
-    return f" The same customer has other addresses: {', '.join(found.relatives)}." if found.relatives else ""
+    if not found.relatives:
+        return ""
+    return " " + say("The same customer has other addresses: {addresses}.", addresses=", ".join(found.relatives))
 
 
 def export_person(tx: Tx, text: str) -> dict[str, Any] | None:
@@ -71,5 +82,7 @@ def export_person(tx: Tx, text: str) -> dict[str, Any] | None:
 def _key(text: str) -> str:
     scope, key = target(text)
     if scope != "address":
-        raise Refused(501, "5.1.3", f"{text} is a domain, not the address of a person", reason="bad_address")
+        raise Refused(
+            501, "5.1.3", say("{domain} is a domain, not the address of a person", domain=text), reason="bad_address"
+        )
     return key

@@ -18,6 +18,7 @@ from relay.actions.correct import Correction, catch_up, correct, plan_correction
 from relay.actions.redirect import redirect
 from relay.actions.resend import plan_resend
 from relay.store.protocols import Tx
+from relay.wording import say
 
 AT_ONCE = 100
 
@@ -61,14 +62,14 @@ def fix_address(tx: Tx, fix: Fix, *, by: str, now: datetime, hostname: str) -> A
     if fix.redirect_until is not None:  # before the rest: it can be refused, and then nothing was done
         redirected = redirect(tx, fix.old, fix.new, by=by, now=now, until=fix.redirect_until, note=fix.note)
         if not redirected.is_done:
-            return no(redirected.key, f"Nothing was done: {redirected.sentence}")
+            return no(redirected.key, say("Nothing was done: {what}", what=redirected.sentence))
     said = [correct(tx, found, by=by, now=now).sentence]
     sent, refused = _send_again(tx, found, by=by, now=now, hostname=hostname)
     made = tuple(delivery for answer in sent for delivery in answer.deliveries)
     said += [_sent(len(made))] if fix.resend_since is not None else []
     said += [answer.sentence for answer in refused[:3]]
     has_more = len(found.chosen) > AT_ONCE or found.has_more
-    said += ["There are more: do it again for the next ones."] if has_more else []
+    said += [say("There are more: do it again for the next ones.")] if has_more else []
     said += [redirected.sentence] if redirected is not None else []
     return Answer(
         key="sent_some" if refused or has_more else "sent_again" if made else "corrected",
@@ -92,5 +93,5 @@ def _send_again(
 
 def _sent(count: int) -> str:
     if count == 0:
-        return "Nothing had to be sent again."
-    return "1 email is sent again now." if count == 1 else f"{count} emails are sent again now."
+        return say("Nothing had to be sent again.")
+    return say("1 email is sent again now.") if count == 1 else say("{count} emails are sent again now.", count=count)

@@ -17,6 +17,7 @@ from relay.model import DeliveryId, Event
 from relay.store import events, incidents
 from relay.store.incidents import Incident, Part
 from relay.store.protocols import Tx
+from relay.wording import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,25 +48,29 @@ def close_incident(tx: Tx, incident_id: int, *, by: str, now: datetime, note: st
     """End an incident and let the mail that waited for it go."""
     found = incidents.get(tx, incident_id)
     if found is None:
-        return no("not_found", f"There is no incident {incident_id}.")
+        return no("not_found", say("There is no incident {incident_id}.", incident_id=incident_id))
     pause = incidents.pause_of(tx, found)
     count = incidents.waiting(tx, pause) if pause is not None else 0
     if not incidents.close(tx, found, now=now, by=by, note=note):
-        return no("closed", f"Incident {incident_id} was closed already.")
-    text = f"Incident {found.id} closed ({headline(found.subject, found.category)}){': ' + note if note else ''}"
+        return no("closed", say("Incident {incident_id} was closed already.", incident_id=incident_id))
+    text = say(
+        "Incident {id} closed ({what})[: {note}]", id=found.id, what=headline(found.subject, found.category), note=note
+    )
     events.add(tx, Event(at=now, kind="incident", text=text, by=by))
-    sentence = f"Incident {incident_id} is closed."
+    sentence = say("Incident {incident_id} is closed.", incident_id=incident_id)
     if pause is not None:
-        sentence += f" What waited goes out now: {count}." if count else " Mail goes out again."
+        sentence += " " + (
+            say("What waited goes out now: {count}.", count=count) if count else say("Mail goes out again.")
+        )
     return Answer(key="done", sentence=sentence, count=count)
 
 
 def resend_part(tx: Tx, incident_id: int, delivery_id: DeliveryId, plan: Plan, *, now: datetime) -> Answer:
     """Send one mail of an incident again, unless that was done, or needs no doing, by now."""
     if delivery_id not in incidents.to_resend(tx, incident_id, only=delivery_id):
-        return no("left_out", "It needs no sending again any more.")
+        return no("left_out", say("It needs no sending again any more."))
     if not incidents.mark_resent(tx, incident_id, delivery_id, now=now):
-        return no("left_out", "It was sent again before.")
+        return no("left_out", say("It was sent again before."))
     return resend(tx, plan)
 
 
@@ -76,10 +81,10 @@ _AT_ONCE = 200
 def resend_failed(tx: Tx, incident_id: int, *, by: str, now: datetime, hostname: str) -> Answer:
     """Send again what failed in an incident and neither arrived nor is under way, a part of it when it is much."""
     if incidents.get(tx, incident_id) is None:
-        return no("not_found", f"There is no incident {incident_id}.")
+        return no("not_found", say("There is no incident {incident_id}.", incident_id=incident_id))
     wanted = incidents.to_resend(tx, incident_id)
     if not wanted:
-        return no("nothing_open", "Nothing in it needs sending again.")
+        return no("nothing_open", say("Nothing in it needs sending again."))
     sent: list[DeliveryId] = []
     refused: list[str] = []
     for delivery_id in wanted:
@@ -92,9 +97,9 @@ def resend_failed(tx: Tx, incident_id: int, *, by: str, now: datetime, hostname:
         else:
             refused.append(answer.sentence)
     left = len(wanted) - len(sent) - len(refused)
-    said = [f"Sent again: {len(sent)}.", *refused[:3]]
+    said = [say("Sent again: {count}.", count=len(sent)), *refused[:3]]
     if left:
-        said.append(f"{left} more are left: do it again for the next ones.")
+        said.append(say("{count} more are left: do it again for the next ones.", count=left))
     return Answer(
         key="some_refused" if refused else "more" if left else "done",
         sentence=" ".join(said),

@@ -21,6 +21,7 @@ from relay.status import OPEN, Status
 from relay.store import content, log, spool, suppressions
 from relay.store.log import LogRow
 from relay.store.protocols import Tx
+from relay.wording import say
 
 #: So many are sent again at once.
 MOST_RESENT = 1000
@@ -110,9 +111,9 @@ def resend_one_of_many(tx: Tx, plan: Plan, *, with_delivered: bool) -> Answer:
     assert root is not None
     family = _family(spool.deliveries_of(tx, plan.message.id), root)
     if any(one.status in OPEN or one.status is Status.SENT for one in family):
-        return no("left_out", "It is on its way already.")
+        return no("left_out", say("It is on its way already."))
     if family[-1].status is Status.DELIVERED and not with_delivered:
-        return no("left_out", "It arrived meanwhile.")
+        return no("left_out", say("It arrived meanwhile."))
     return resend(tx, plan)
 
 
@@ -134,10 +135,10 @@ class Tally:
 
     def answer(self) -> Answer:
         """Say what came of all of them."""
-        said = [f"Queued again: {len(self.sent)}."]
-        said += [f"Not sent, because the address is blocked: {self.blocked}."] if self.blocked else []
-        said += [f"Left out, because it arrived, is on its way or cannot be sent: {self.left_out}."] * bool(
-            self.left_out
-        )
+        said = [say("Queued again: {count}.", count=len(self.sent))]
+        said += [say("Not sent, because the address is blocked: {count}.", count=self.blocked)] if self.blocked else []
+        said += [
+            say("Left out, because it arrived, is on its way or cannot be sent: {count}.", count=self.left_out)
+        ] * bool(self.left_out)
         key = "done" if self.sent and not self.blocked and not self.left_out else "partly" if self.sent else "nothing"
         return Answer(key=key, sentence=" ".join(said), is_done=bool(self.sent), count=len(self.sent))

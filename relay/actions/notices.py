@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from relay.actions.answer import Answer, no
 from relay.actions.telling import Telling
@@ -21,6 +22,7 @@ from relay.store import addresses, events, notices
 from relay.store.notices import Mail, Notice, Person
 from relay.store.protocols import Tx
 from relay.suggesting import proven_guess
+from relay.wording import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,14 +119,16 @@ def add_notice(tx: Tx, told: Telling, *, by: str, now: datetime) -> Answer:
     delivery, cause = told.delivery, told.explanation.entry
     key = address_key(delivery.address)
     if not is_for_desk(told):
-        return no("no_cause", "There is nothing that the desk or the customer could do about this mail.")
+        return no("no_cause", say("There is nothing that the desk or the customer could do about this mail."))
     if notices.search(tx, address=key, cause=cause, limit=1):
-        return Answer(key="already", sentence="It is on the list already.")
+        return Answer(key="already", sentence=say("It is on the list already."))
     notices.raise_notice(
         tx, key, cause=cause, shown=delivery.address, delivery_id=delivery.id, app=told.found.message.app, at=now
     )
-    events.add(tx, Event(at=now, kind="notice", text=f"Notice made by hand ({cause})", address=key, by=by))
-    return Answer(key="done", sentence=f"{delivery.address} is on the list.", count=1)
+    events.add(
+        tx, Event(at=now, kind="notice", text=say("Notice made by hand ({cause})", cause=cause), address=key, by=by)
+    )
+    return Answer(key="done", sentence=say("{address} is on the list.", address=delivery.address), count=1)
 
 
 def add_many_notices(tx: Tx, mails: Sequence[Telling], *, by: str, now: datetime) -> Answer:
@@ -145,27 +149,27 @@ def _close(tx: Tx, wanted: Wanted, *, state: State, by: str, now: datetime, note
         tx,
         wanted,
         lambda one: notices.close(tx, one.id, state=state, at=now, by=by, note=note),
-        word=state.value,
-        event=f"Notice {state}{': ' + note if note else ''}",
+        word=_resolved if state is State.RESOLVED else _cleared,
+        event=_closed(state, note),
         by=by,
         now=now,
-        none="it is closed already",
+        none=say("Nothing to do: it is closed already."),
     )
 
 
 def reopen_notices(tx: Tx, wanted: Wanted, *, by: str, now: datetime) -> Answer:
     """Undo that notices were resolved or cleared."""
     if not wanted.ids:
-        return no("not_found", "Name the notices to open again by their ids.")
+        return no("not_found", say("Name the notices to open again by their ids."))
     return _change(
         tx,
         wanted,
         lambda one: notices.reopen(tx, one.id),
-        word="open again",
-        event="Notice opened again",
+        word=_reopened,
+        event=say("Notice opened again"),
         by=by,
         now=now,
-        none="it is open",
+        none=say("Nothing to do: it is open."),
     )
 
 
@@ -173,7 +177,7 @@ def undo_closing(tx: Tx, wanted: Wanted, *, by: str, now: datetime) -> Answer:
     """Open again what this person closed a moment ago; what others closed stays."""
     chosen = just_closed(tx, wanted, by=by, now=now)
     if not chosen:
-        return no("too_late", "There is nothing to undo: it is open again, or was closed too long ago.")
+        return no("too_late", say("There is nothing to undo: it is open again, or was closed too long ago."))
     return reopen_notices(tx, Wanted(ids=tuple(one.id for one in chosen)), by=by, now=now)
 
 
@@ -183,11 +187,11 @@ def note_notices(tx: Tx, wanted: Wanted, *, note: str, by: str, now: datetime) -
         tx,
         wanted,
         lambda one: one.note != note and notices.annotate(tx, one.id, note=note),
-        word="noted",
-        event=f"Note: {note}" if note else "Note removed",
+        word=_noted,
+        event=say("Note: {note}", note=note) if note else say("Note removed"),
         by=by,
         now=now,
-        none="that is the note",
+        none=say("Nothing to do: that is the note."),
     )
 
 
@@ -197,11 +201,11 @@ def assign_notices(tx: Tx, wanted: Wanted, *, to: str | None, by: str, now: date
         tx,
         wanted,
         lambda one: notices.assign(tx, one.id, to=to),
-        word=f"assigned to {to}" if to else "assigned to nobody",
-        event=f"Notice assigned to {to or 'nobody'}",
+        word=partial(_assigned, to=to),
+        event=say("Notice assigned to {to}", to=to) if to else say("Notice assigned to nobody"),
         by=by,
         now=now,
-        none="it is closed",
+        none=say("Nothing to do: it is closed."),
     )
 
 
@@ -210,7 +214,7 @@ def _change(
     wanted: Wanted,
     change: Callable[[Notice], bool],
     *,
-    word: str,
+    word: Callable[[int], str],
     event: str,
     by: str,
     now: datetime,
@@ -219,17 +223,58 @@ def _change(
     chosen = choose_notices(tx, wanted)
     missing = sorted(set(wanted.ids) - {one.id for one in chosen})
     if missing:
-        return no("not_found", f"There is no notice {', '.join(map(str, missing))}; nothing was changed.")
+        return no("not_found", say("There is no notice {ids}; nothing was changed.", ids=", ".join(map(str, missing))))
     if not chosen:
-        return no("not_found", f"There is no open notice{' for ' + wanted.address if wanted.address else ''}.")
+        return no("not_found", say("There is no open notice[ for {address}].", address=wanted.address))
     changed = [one for one in chosen if change(one)]
     if not changed:
-        return no("unchanged", f"Nothing to do: {none}.")
+        return no("unchanged", none)
     for one in changed:
-        events.add(tx, Event(at=now, kind="notice", text=f"{event} ({one.cause})", address=one.address, by=by))
+        events.add(
+            tx,
+            Event(
+                at=now,
+                kind="notice",
+                text=say("{what} ({cause})", what=event, cause=one.cause),
+                address=one.address,
+                by=by,
+            ),
+        )
     count = len(changed)
-    sentence = f"{count} notice{'' if count == 1 else 's'} {word}."
+    sentence = word(count)
     return Answer(key="done", sentence=sentence, count=count)
+
+
+def _closed(state: State, note: str) -> str:
+    if state is State.RESOLVED:
+        return say("Notice resolved[: {note}]", note=note)
+    return say("Notice cleared[: {note}]", note=note)
+
+
+def _resolved(count: int) -> str:
+    return say("1 notice resolved.") if count == 1 else say("{count} notices resolved.", count=count)
+
+
+def _cleared(count: int) -> str:
+    return say("1 notice cleared.") if count == 1 else say("{count} notices cleared.", count=count)
+
+
+def _reopened(count: int) -> str:
+    return say("1 notice open again.") if count == 1 else say("{count} notices open again.", count=count)
+
+
+def _noted(count: int) -> str:
+    return say("1 notice noted.") if count == 1 else say("{count} notices noted.", count=count)
+
+
+def _assigned(count: int, *, to: str | None) -> str:
+    if to is None:
+        return say("Assigned to nobody: {count}.", count=count)
+    return (
+        say("1 notice assigned to {to}.", to=to)
+        if count == 1
+        else say("{count} notices assigned to {to}.", count=count, to=to)
+    )
 
 
 def _card(tx: Tx, notice: Notice) -> Card:

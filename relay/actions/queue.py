@@ -13,47 +13,51 @@ from relay.model import Event
 from relay.store import events, log, pauses, queue
 from relay.store.protocols import Tx
 from relay.store.queue import Selection
+from relay.wording import say
 
 
 def cancel(tx: Tx, wanted_id: str, *, by: str, now: datetime) -> Answer:
     """Stop a delivery, or every delivery of a message, that has not ended."""
     found = log.find(tx, wanted_id)
     if found is None:
-        return no("not_found", f"There is no message or delivery {wanted_id}.")
+        return no("not_found", say("There is no message or delivery {wanted_id}.", wanted_id=wanted_id))
     ids = (found.delivery_id,) if found.delivery_id else tuple(delivery.id for delivery in found.deliveries)
     if not queue.selected(tx, Selection(ids=ids)):
         ended = ", ".join(sorted({one.status.value for one in found.deliveries if one.id in ids}))
-        return no("nothing_open", f"There is nothing to stop: it has ended ({ended}).")
+        return no("nothing_open", say("There is nothing to stop: it has ended ({ended}).", ended=ended))
     return cancel_many(tx, Selection(ids=ids), by=by, now=now)
 
 
 def cancel_many(tx: Tx, chosen: Selection, *, by: str, now: datetime, note: str = "") -> Answer:
     """Stop every open delivery of a selection."""
     stopped = queue.cancel(tx, chosen, now=now, by=by, reason=note)
-    sentence = f"Cancelled: {_deliveries(len(stopped))}."
+    sentence = say("Cancelled: {what}.", what=_deliveries(len(stopped)))
     return Answer(key="done", sentence=sentence, count=len(stopped), deliveries=tuple(stopped))
 
 
 def flush(tx: Tx, chosen: Selection, *, by: str, now: datetime) -> Answer:
     """Try now what waits for a later try."""
     count = queue.flush(tx, chosen, now=now, by=by)
-    return Answer(key="done", sentence=f"To be tried now: {_deliveries(count)}.", count=count)
+    return Answer(key="done", sentence=say("To be tried now: {what}.", what=_deliveries(count)), count=count)
 
 
 def hold(tx: Tx, chosen: Selection, *, by: str, now: datetime, note: str = "") -> Answer:
     """Keep what is open now from being sent, until it is released."""
     count = queue.hold(tx, chosen, reason=note, now=now, by=by)
-    return Answer(key="done", sentence=f"Held: {_deliveries(count)}.", count=count)
+    return Answer(key="done", sentence=say("Held: {what}.", what=_deliveries(count)), count=count)
 
 
 def release(tx: Tx, chosen: Selection, *, by: str, now: datetime) -> Answer:
     """Let held deliveries go; those of an app in hold mode only when the app is named, since they may be tests."""
     count = queue.release(tx, chosen, now=now, by=by)
-    sentence = f"Released: {_deliveries(count)}."
+    sentence = say("Released: {what}.", what=_deliveries(count))
     kept = queue.count_of_app_hold(tx, chosen)
     if kept:
-        stay = "stays" if kept == 1 else "stay"
-        sentence += f" {kept} of an app in hold mode {stay} held; to send real guests its mail, name it with --app."
+        one = say("1 of an app in hold mode stays held; to send real guests its mail, name it with --app.")
+        more = say(
+            "{count} of an app in hold mode stay held; to send real guests its mail, name it with --app.", count=kept
+        )
+        sentence += " " + (one if kept == 1 else more)
     return Answer(key="done", sentence=sentence, count=count)
 
 
@@ -63,11 +67,11 @@ def pause(
     """Send nothing of a scope (all, site, domain, app) until it is resumed or the time is over."""
     value = cleaned(scope, value)
     if any(one.scope == scope and one.value == value for one in pauses.every(tx)):
-        return Answer(key="already_paused", sentence=f"Sending {said(scope, value)} is paused already.")
+        return Answer(key="already_paused", sentence=say("Sending {what} is paused already.", what=said(scope, value)))
     pauses.pause(tx, scope=scope, value=value, reason=note, by=by, now=now, until=until)
-    text = f"Sending {said(scope, value)} is paused{': ' + note if note else ''}"
+    text = say("Sending {what} is paused[: {note}]", what=said(scope, value), note=note)
     events.add(tx, Event(at=now, kind="pause", text=text, by=by))
-    return Answer(key="done", sentence=f"Sending {said(scope, value)} is paused.", count=1)
+    return Answer(key="done", sentence=say("Sending {what} is paused.", what=said(scope, value)), count=1)
 
 
 def resume(tx: Tx, scope: str, value: str, *, by: str, now: datetime) -> Answer:
@@ -75,10 +79,10 @@ def resume(tx: Tx, scope: str, value: str, *, by: str, now: datetime) -> Answer:
     value = cleaned(scope, value)
     count = pauses.resume(tx, scope=scope, value=value, now=now)
     if not count:
-        return no("not_paused", f"Sending {said(scope, value)} is not paused.")
-    events.add(tx, Event(at=now, kind="resume", text=f"Sending {said(scope, value)} goes on", by=by))
-    return Answer(key="done", sentence=f"Sending {said(scope, value)} goes on.", count=count)
+        return no("not_paused", say("Sending {what} is not paused.", what=said(scope, value)))
+    events.add(tx, Event(at=now, kind="resume", text=say("Sending {what} goes on", what=said(scope, value)), by=by))
+    return Answer(key="done", sentence=say("Sending {what} goes on.", what=said(scope, value)), count=count)
 
 
 def _deliveries(count: int) -> str:
-    return "1 delivery" if count == 1 else f"{count} deliveries"
+    return say("1 delivery") if count == 1 else say("{count} deliveries", count=count)

@@ -22,6 +22,7 @@ from relay.settings import Suppressions
 from relay.status import FAILED
 from relay.store import counters, events, failures, notices, suppressions
 from relay.store.protocols import Tx
+from relay.wording import say
 
 __all__ = ["Change", "Place", "Readings", "Reclassified", "changed_readings", "foresee", "reclassify"]
 
@@ -112,7 +113,7 @@ def _apply(tx: Tx, result: Reclassified, *, by: str, now: datetime) -> None:
     if effect.lifts:
         for one in suppressions.active_on(tx, key, scope="address", now=now):
             if one.source == "automatic":
-                suppressions.lift(tx, one.id, now=now, by=by, note="today's rules would not have blocked it")
+                suppressions.lift(tx, one.id, now=now, by=by, note=say("today's rules would not have blocked it"))
     if effect.block_reason is not None and effect.cause is not None:
         suppressions.block(tx, _block(effect.block_reason, effect.cause, now=now))
     _put_notices_right(tx, result, now=now)
@@ -138,7 +139,7 @@ def _put_notices_right(tx: Tx, result: Reclassified, *, now: datetime) -> None:
         failed = {mail.id for mail in notices.mails_of(tx, notice) if mail.status in FAILED}
         if not failed or not failed <= causes.keys() or {causes[each] for each in failed} == {notice.cause}:
             continue
-        notices.close(tx, notice.id, state=State.RESOLVED, at=now, by="", note="read again by today's rules")
+        notices.close(tx, notice.id, state=State.RESOLVED, at=now, by="", note=say("read again by today's rules"))
         for change in result.changes:
             cause = causes[change.past.id]
             if change.past.id in failed and cause is not None:
@@ -169,12 +170,16 @@ def _block(reason: str, cause: Change, *, now: datetime) -> Suppression:
 
 def _text(result: Reclassified) -> str:
     first, count = result.changes[0], len(result.changes)
-    what = f"{first.past.outcome.category} → {first.outcome.category}" if count == 1 else f"{count} deliveries"
-    parts = [f"Read again by today's rules: {what}"]
+    what = (
+        f"{first.past.outcome.category} → {first.outcome.category}"
+        if count == 1
+        else say("{count} deliveries", count=count)
+    )
+    parts = [say("Read again by today's rules: {what}", what=what)]
     if result.effect.by:
-        parts.append(f"error counter {result.count_before} → {result.count_after}")
+        parts.append(say("error counter {before} → {after}", before=result.count_before, after=result.count_after))
     if result.effect.lifts:
-        parts.append("unblocked")
+        parts.append(say("unblocked"))
     if result.effect.block_reason:
-        parts.append(f"blocked ({result.effect.block_reason})")
+        parts.append(say("blocked ({reason})", reason=result.effect.block_reason))
     return "; ".join(parts)

@@ -17,6 +17,7 @@ from relay.address import address_key, domain_of, validate
 from relay.model import Event, Suppression
 from relay.store import events, redirects, suppressions
 from relay.store.protocols import Tx
+from relay.wording import at, say
 
 
 def redirect(tx: Tx, old: str, new: str, *, by: str, now: datetime, until: datetime, note: str = "") -> Answer:
@@ -33,30 +34,45 @@ def redirect(tx: Tx, old: str, new: str, *, by: str, now: datetime, until: datet
         return refusal
     ended = redirects.end(tx, old, now=now, by=by)
     redirects.add(tx, old, new, now=now, until=until, by=by, note=note)
-    end = _day(until)
-    text = f"Redirected to {new} until {end}{f': {note}' if note else ''}"
+    text = say("Redirected to {new} until {until}[: {note}]", new=new, until=at(until), note=note)
     events.add(tx, Event(at=now, kind="redirect", text=text, address=address_key(old), by=by))
-    sentence = f"New mail for {old} goes to {new} until {end}{' (changed)' if ended else ''}."
+    sentence = say("New mail for {old} goes to {new} until {until}.", old=old, new=new, until=at(until))
+    if ended:
+        sentence = say("New mail for {old} goes to {new} until {until} (changed).", old=old, new=new, until=at(until))
     blocked = block_on(tx, new, now=now)
     if blocked is not None:
-        sentence += f" But {new} is blocked ({describe(blocked)}): nothing is sent there until it is unblocked."
+        sentence += " " + say(
+            "But {new} is blocked ({why}): nothing is sent there until it is unblocked.", new=new, why=describe(blocked)
+        )
     return Answer(key="done", sentence=sentence, count=1)
 
 
 def _refusal(tx: Tx, old: str, new: str, *, now: datetime) -> Answer | None:
     if address_key(old) == address_key(new):
-        return no("same", f"{old} and {new} are the same address.")
+        return no("same", say("{old} and {new} are the same address.", old=old, new=new))
     standing = redirects.active_for(tx, old, now=now)
     if standing is not None and address_key(standing.new_address) != address_key(new):
-        return no("already_redirected", f"{old} is redirected to {standing.new_address} already; end that first.")
+        return no(
+            "already_redirected",
+            say("{old} is redirected to {address} already; end that first.", old=old, address=standing.new_address),
+        )
     onward = redirects.active_for(tx, new, now=now)
     if onward is not None:
         is_circle = address_key(onward.new_address) == address_key(old)
-        advice = "that would be a circle" if is_circle else f"redirect {old} to {onward.new_address} instead"
-        return no("chain", f"{new} is itself redirected to {onward.new_address}: {advice}.")
+        circle = say("that would be a circle")
+        instead = say("redirect {old} to {address} instead", old=old, address=onward.new_address)
+        return no(
+            "chain",
+            say(
+                "{new} is itself redirected to {address}: {what}.",
+                new=new,
+                address=onward.new_address,
+                what=circle if is_circle else instead,
+            ),
+        )
     before = [one for one in redirects.active(tx, now=now) if address_key(one.new_address) == address_key(old)]
     if before:
-        return no("chain", f"{before[0].address} is redirected to {old}; end that first.")
+        return no("chain", say("{address} is redirected to {old}; end that first.", address=before[0].address, old=old))
     return None
 
 
@@ -69,10 +85,12 @@ def end_redirect(tx: Tx, old: str, *, by: str, now: datetime) -> Answer:
     validate(old.strip(), is_smtputf8=True)
     ended = redirects.end(tx, old.strip(), now=now, by=by)
     if not ended:
-        return no("not_redirected", f"{old} is not redirected.")
-    text = f"No longer redirected to {ended[0].new_address}"
+        return no("not_redirected", say("{old} is not redirected.", old=old))
+    text = say("No longer redirected to {address}", address=ended[0].new_address)
     events.add(tx, Event(at=now, kind="redirect_end", text=text, address=address_key(old.strip()), by=by))
-    return Answer(key="done", sentence=f"New mail for {old.strip()} goes there again.", count=len(ended))
+    return Answer(
+        key="done", sentence=say("New mail for {address} goes there again.", address=old.strip()), count=len(ended)
+    )
 
 
 def block_on(tx: Tx, address: str, *, now: datetime) -> Suppression | None:
@@ -80,7 +98,3 @@ def block_on(tx: Tx, address: str, *, now: datetime) -> Suppression | None:
     own = suppressions.active_on(tx, address_key(address), scope="address", now=now)
     of_domain = suppressions.active_on(tx, domain_of(address), scope="domain", now=now)
     return next((one for one in own + of_domain if one.app is None), None)
-
-
-def _day(when: datetime) -> str:
-    return f"{when:%Y-%m-%d %H:%M} UTC"

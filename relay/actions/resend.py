@@ -27,6 +27,7 @@ from relay.resend import Freshness, forms_of, full_copy, is_signed, plain_copy
 from relay.status import OPEN, Status
 from relay.store import addresses, content, events, log, redirects, spool, suppressions
 from relay.store.protocols import Tx
+from relay.wording import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +55,25 @@ def plan_resend(
     """
     found = log.find(tx, wanted_id)
     if found is None:
-        return no("not_found", f"There is no message or delivery {wanted_id}.")
+        return no("not_found", say("There is no message or delivery {wanted_id}.", wanted_id=wanted_id))
     if deadline.is_over(found.message, now):
-        return no("too_late", f"Not sent again: {deadline.text(found.message)}, and nothing is delivered after that.")
+        return no(
+            "too_late",
+            say("Not sent again: {why}, and nothing is delivered after that.", why=deadline.text(found.message)),
+        )
     message, by_id = found.message, {delivery.id: delivery for delivery in found.deliveries}
     asked = by_id.get(found.delivery_id) if found.delivery_id else None
     chosen = [asked] if asked else [delivery for delivery in found.deliveries if not delivery.resend_of]
     if to is not None:
         validate(to, is_smtputf8=True)
         if len(chosen) > 1:
-            return no("several", f"That message went to {len(chosen)} recipients; give the id of one delivery.")
+            return no(
+                "several",
+                say("That message went to {count} recipients; give the id of one delivery.", count=len(chosen)),
+            )
     raw = _content(tx, message)
     if raw is None:
-        return no("no_content", f"The content of that message was not kept ({_why_gone(message)}).")
+        return no("no_content", say("The content of that message was not kept ({why}).", why=_why_gone(message)))
     copies, remarks = [], []
     for source in chosen:
         root = by_id.get(source.resend_of, source) if source.resend_of else source
@@ -75,7 +82,7 @@ def plan_resend(
         copies.append((copy, _changed_content(raw, root, copy, hostname=hostname)))
         remarks += [remark] if remark else []
     if form == "plain" and None in (changed for _, changed in copies):
-        return no("no_text", "That message has no plain text part, so it cannot be sent as plain text.")
+        return no("no_text", say("That message has no plain text part, so it cannot be sent as plain text."))
     return Plan(message=message, copies=tuple(copies), remarks=tuple(remarks))
 
 
@@ -85,10 +92,10 @@ def _content(tx: Tx, message: Message) -> bytes | None:
 
 def _why_gone(message: Message) -> str:
     reason = {
-        "none": f"so it is set for the app {message.app}",
-        "until_ended": f"for the app {message.app} only until it has ended",
-    }.get(message.store_content, "its time of keeping is over")
-    return f"{reason}; have the app send it anew"
+        "none": say("so it is set for the app {app}; have the app send it anew", app=message.app),
+        "until_ended": say("for the app {app} only until it has ended; have the app send it anew", app=message.app),
+    }
+    return reason.get(message.store_content, say("its time of keeping is over; have the app send it anew"))
 
 
 def where_to(tx: Tx, source: Delivery, *, to: str | None, now: datetime) -> tuple[str, str | None, str]:
@@ -99,10 +106,10 @@ def where_to(tx: Tx, source: Delivery, *, to: str | None, now: datetime) -> tupl
     asked = corrected or source.address
     redirect = redirects.active_for(tx, asked, now=now)
     if redirect is not None:
-        remark = f"Mail to {asked} is redirected to {redirect.new_address}, so it goes there."
+        remark = say("Mail to {asked} is redirected to {new}, so it goes there.", asked=asked, new=redirect.new_address)
         return redirect.new_address, asked, remark
     if corrected is not None:
-        return corrected, None, f"{corrected} is the current address; it was {source.address}."
+        return corrected, None, say("{new} is the current address; it was {old}.", new=corrected, old=source.address)
     return asked, None, ""
 
 
@@ -161,13 +168,13 @@ class _Done:
 def _resend(tx: Tx, plan: Plan) -> Answer:
     spool.lock_message(tx, plan.message.id)
     if any(changed is None for _, changed in plan.copies) and not content.is_kept(tx, plan.message.id):
-        return no("no_content", "The content of that message was removed a moment ago.")
+        return no("no_content", say("The content of that message was removed a moment ago."))
     family = spool.deliveries_of(tx, plan.message.id)
     done = [_add(tx, plan, copy, changed, family) for copy, changed in plan.copies]
     queued = [copy.address for (copy, _), one in zip(plan.copies, done, strict=True) if one.kind == "queued"]
     said = [one.sentence for one in done if one.sentence]
     if queued:
-        said += [f"Queued again to {', '.join(queued)}{_as_plain(plan.copies[0][0].form)}.", *plan.remarks]
+        said += [_queued(queued, plan.copies[0][0].form), *plan.remarks]
     kinds = {one.kind for one in done}
     return Answer(
         key="blocked" if "blocked" in kinds else "done" if queued else "already_queued",
@@ -181,7 +188,7 @@ def _resend(tx: Tx, plan: Plan) -> Answer:
 def _add(tx: Tx, plan: Plan, copy: Delivery, changed: bytes | None, family: Sequence[Delivery]) -> _Done:
     waiting = _same_copy(family, copy)
     if waiting is not None:
-        sentence = f"Already queued to {waiting.address}{_as_plain(waiting.form)}: {waiting.id}."
+        sentence = _queued_already(waiting)
         return _Done(kind="waiting", id=waiting.id, sentence=sentence)
     blocked = suppressions.active_for(
         tx, address_key(copy.address), domain=copy.domain, app=plan.message.app, now=copy.created_at
@@ -190,13 +197,17 @@ def _add(tx: Tx, plan: Plan, copy: Delivery, changed: bytes | None, family: Sequ
         ended = replace(copy, status=Status.SUPPRESSED, next_at=None, ended_at=copy.created_at, held=None)
         copy = replace(ended, reply=suppress.told_of(blocked))
     spool.add_delivery(tx, copy, changed_content=changed)
-    _note(tx, copy, kind="resend", text=f"Sent again to {copy.address}{_as_plain(copy.form)}", by=copy.by or "")
+    _note(tx, copy, kind="resend", text=_sent_again(copy), by=copy.by or "")
     if copy.intended is not None and address_key(copy.intended) != address_key(copy.address):
         redirects.note(tx, copy, now=copy.created_at)
     if blocked is None:
         return _Done(kind="queued", id=copy.id, sentence="")
-    _note(tx, copy, kind="suppressed", text=f"Not sent: blocked ({describe(blocked)})", by="")
-    return _Done(kind="blocked", id=copy.id, sentence=f"Not sent: {copy.address} is blocked ({describe(blocked)}).")
+    _note(tx, copy, kind="suppressed", text=say("Not sent: blocked ({why})", why=describe(blocked)), by="")
+    return _Done(
+        kind="blocked",
+        id=copy.id,
+        sentence=say("Not sent: {address} is blocked ({why}).", address=copy.address, why=describe(blocked)),
+    )
 
 
 def _same_copy(family: Sequence[Delivery], copy: Delivery) -> Delivery | None:
@@ -212,5 +223,20 @@ def _note(tx: Tx, copy: Delivery, *, kind: str, text: str, by: str) -> None:
     events.add(tx, Event(at=at, kind=kind, text=text, message_id=message_id, delivery_id=copy.id, address=key, by=by))
 
 
-def _as_plain(form: str) -> str:
-    return " as plain text" if form == "plain" else ""
+def _queued(addresses: Sequence[str], form: str) -> str:
+    to = ", ".join(addresses)
+    if form == "plain":
+        return say("Queued again to {addresses} as plain text.", addresses=to)
+    return say("Queued again to {addresses}.", addresses=to)
+
+
+def _queued_already(waiting: Delivery) -> str:
+    if waiting.form == "plain":
+        return say("Already queued to {address} as plain text: {id}.", address=waiting.address, id=waiting.id)
+    return say("Already queued to {address}: {id}.", address=waiting.address, id=waiting.id)
+
+
+def _sent_again(copy: Delivery) -> str:
+    if copy.form == "plain":
+        return say("Sent again to {address} as plain text", address=copy.address)
+    return say("Sent again to {address}", address=copy.address)

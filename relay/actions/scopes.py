@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from relay.address import to_a_label
+from relay.wording import say
 
 
 def cleaned(scope: str, value: str) -> str:
@@ -14,5 +15,9 @@ def cleaned(scope: str, value: str) -> str:
 
 def said(scope: str, value: str) -> str:
     """Say it behind "Sending …"."""
-    words = {"all": "to everyone", "domain": f"to {value}", "site": f"to the servers {value}"}
-    return words.get(scope, f"from {value}")
+    words = {
+        "all": say("to everyone"),
+        "domain": say("to {domain}", domain=value),
+        "site": say("to the servers {site}", site=value),
+    }
+    return words.get(scope, say("from {app}", app=value))

@@ -13,6 +13,7 @@ from relay.model import Delivery, DeliveryId, Message, MessageId, Submission, ne
 from relay.status import Status
 from relay.store import spool
 from relay.store.protocols import Tx
+from relay.wording import say
 
 #: The app that such mail is of in the log.
 OWN_APP = "waybill"
@@ -29,7 +30,9 @@ def send_test(tx: Tx, address: str, *, hostname: str, now: datetime, sender: str
     submission = make_test(address, sender=sender, hostname=hostname, now=now)
     spool.accept(tx, submission)
     made = tuple(delivery.id for delivery in submission.deliveries)
-    return Answer(key="done", sentence=f"A test email to {address} is queued.", count=1, deliveries=made)
+    return Answer(
+        key="done", sentence=say("A test email to {address} is queued.", address=address), count=1, deliveries=made
+    )
 
 
 def make_test(address: str, *, sender: str | None, hostname: str, now: datetime) -> Submission:

@@ -15,6 +15,7 @@ from relay.store import events, queue, steering
 from relay.store.protocols import Tx
 from relay.store.queue import Selection
 from relay.store.steering import Steer, SteerKind
+from relay.wording import say
 
 
 def slow(
@@ -40,7 +41,7 @@ def slow(
         since_at=now,
         until_at=until,
     )
-    sentence = f"Sending {said(scope, value)} is slowed down to {target}."
+    sentence = say("Sending {what} is slowed down to {target}.", what=said(scope, value), target=target)
     return _begin(tx, steer, sentence)
 
 
@@ -67,7 +68,7 @@ def reroute(
         since_at=now,
         until_at=until,
     )
-    answer = _begin(tx, steer, f"Mail {said(scope, value)} goes through {host}.")
+    answer = _begin(tx, steer, say("Mail {what} goes through {host}.", what=said(scope, value), host=host))
     queue.flush(tx, _selection(scope, value), now=now, by=by)
     return answer
 
@@ -76,16 +77,16 @@ def end_slow(tx: Tx, scope: str, value: str, *, by: str, now: datetime) -> Answe
     """Send at the usual pace again."""
     value = cleaned(scope, value)
     if not steering.end(tx, SteerKind.SLOW, scope=scope, value=value, now=now):
-        return no("not_slowed", f"Sending {said(scope, value)} is not slowed down.")
-    return _note(tx, "slow", f"Sending {said(scope, value)} goes on at the usual pace.", by=by, now=now)
+        return no("not_slowed", say("Sending {what} is not slowed down.", what=said(scope, value)))
+    return _note(tx, "slow", say("Sending {what} goes on at the usual pace.", what=said(scope, value)), by=by, now=now)
 
 
 def end_reroute(tx: Tx, scope: str, value: str, *, by: str, now: datetime) -> Answer:
     """Send the usual way again."""
     value = cleaned(scope, value)
     if not steering.end(tx, SteerKind.REROUTE, scope=scope, value=value, now=now):
-        return no("not_rerouted", f"Mail {said(scope, value)} goes the usual way already.")
-    return _note(tx, "reroute", f"Mail {said(scope, value)} goes the usual way again.", by=by, now=now)
+        return no("not_rerouted", say("Mail {what} goes the usual way already.", what=said(scope, value)))
+    return _note(tx, "reroute", say("Mail {what} goes the usual way again.", what=said(scope, value)), by=by, now=now)
 
 
 def _written(rate: Rate) -> str:
@@ -107,7 +108,7 @@ def _selection(scope: str, value: str) -> Selection:
 
 def _begin(tx: Tx, steer: Steer, sentence: str) -> Answer:
     steering.begin(tx, steer)
-    because = f" Reason: {steer.reason}" if steer.reason else ""
+    because = " " + say("Reason: {note}", note=steer.reason) if steer.reason else ""
     return _note(tx, steer.kind.value, sentence, by=steer.by, now=steer.since_at, because=because)
 
 

@@ -22,6 +22,7 @@ from relay.store import addresses, counters, events, suppressions
 from relay.store.counters import PastError
 from relay.store.protocols import Tx
 from relay.store.suppressions import Undoing
+from relay.wording import say
 
 __all__ = ["Undoing", "Undone", "plan_undo", "undo"]
 
@@ -49,7 +50,7 @@ def undo(
     """Undo these blocks of a selection; return those that still stood."""
     done = []
     for block in blocks:
-        if suppressions.lift(tx, block.id, now=now, by=by, note="undone") is None:
+        if suppressions.lift(tx, block.id, now=now, by=by, note=say("undone")) is None:
             continue  # somebody was faster
         effect = _effect(tx, block, chosen, settings)
         counters.forgive(tx, effect.taken_back, now=now)
@@ -94,7 +95,12 @@ def _counts(one: PastError, settings: Suppressions) -> bool:
 
 def _text(effect: Undone) -> str:
     errors = len(effect.taken_back)
-    counted = f"; {errors} error{'' if errors == 1 else 's'} taken back" if errors else ""
-    rule = f", rule {effect.block.rule}" if effect.block.rule else ""
-    counter = f", counter {effect.count_before} → {effect.count_after}" if errors else ""
-    return f"Automatic block undone ({effect.block.reason}{rule}){counted}{counter}"
+    undone = say("Automatic block undone ({reason}[, rule {rule}])", reason=effect.block.reason, rule=effect.block.rule)
+    if not errors:
+        return undone
+    before, after = effect.count_before, effect.count_after
+    if errors == 1:
+        taken = say("1 error taken back, counter {before} → {after}", before=before, after=after)
+    else:
+        taken = say("{count} errors taken back, counter {before} → {after}", count=errors, before=before, after=after)
+    return f"{undone}; {taken}"

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from relay.block_lists.entries import Bad, Cell, Record, column
 from relay.block_lists.text import MAX_LINE, readable
+from relay.wording import say
 
 _SPACE = " \t\n"
 _DEEPEST = 4
@@ -63,7 +64,7 @@ class _Scanner:
                 found, end = self._decoder.raw_decode(self._text, self._at)
             except (json.JSONDecodeError, RecursionError) as error:
                 if len(self._text) - self._at > MAX_LINE or not self._more():
-                    raise _Broken("that is no JSON") from error
+                    raise _Broken(say("that is no JSON")) from error
                 continue
             if end < len(self._text) or not self._more():  # a number at the very end may go on in the next piece
                 self._move(end)
@@ -104,7 +105,7 @@ def records(pieces: Iterable[str]) -> Iterator[Record | Bad]:
             elif found == "{":
                 yield from _entry(scanner, depth=0)
             else:
-                raise _Broken("that is no JSON object")
+                raise _Broken(say("that is no JSON object"))
         except _Broken as error:
             yield Bad(line, str(error))
             scanner.next_line()
@@ -116,7 +117,7 @@ def _entry(scanner: _Scanner, *, depth: int) -> Iterator[Record]:
     values: dict[str, Cell] = {}
     has_list = False
     if depth > _DEEPEST:
-        raise _Broken("lists inside of lists inside of lists")
+        raise _Broken(say("lists inside of lists inside of lists"))
     scanner.skip("{")
     while (found := scanner.peek()) != "}":
         if found == ",":

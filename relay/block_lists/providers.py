@@ -23,14 +23,15 @@ from relay.block_lists.writing import unguarded
 from relay.classify import classify, parse_reply
 from relay.errors import Refused
 from relay.model import Blame, Category, DeliveryId, Outcome, ReplyClass, Suppression
+from relay.wording import say
 
-TEMPORARY = "temporary, so it says nothing about the address"
-NOT_THE_ADDRESS = "about the sender or the mail, not about the address"
-FIXABLE = "a reason that can pass or be mended, not a dead address"
-ENDED = "it has ended"
-ALLOWED = "an allow list: nothing to block"
-BLOCKS_LIST = "SendGrid's blocks are temporary"
-ONE_TAG = "unsubscribed from one kind of mail only"
+TEMPORARY = say("temporary, so it says nothing about the address")
+NOT_THE_ADDRESS = say("about the sender or the mail, not about the address")
+FIXABLE = say("a reason that can pass or be mended, not a dead address")
+ENDED = say("it has ended")
+ALLOWED = say("an allow list: nothing to block")
+BLOCKS_LIST = say("SendGrid's blocks are temporary")
+ONE_TAG = say("unsubscribed from one kind of mail only")
 
 _ADDRESS = ("address", "emailaddress", "email", "recipient", "value", "column0")
 _HARD = frozenset({Category.INVALID_ADDRESS, Category.INVALID_DOMAIN})
@@ -114,14 +115,14 @@ def block_of(record: Record, list_format: Format, context: Context) -> Result:
 def _target(shown: str, *, is_ours: bool) -> tuple[str, str] | str:
     """Read the address or @domain; a text says what is wrong with it."""
     if not shown:
-        return "there is no address"
+        return say("there is no address")
     if is_ours and shown.startswith("@"):
         domain = to_a_label(shown[1:])
-        return ("domain", domain) if domain else f"{shown[1:80]!r} is not a domain name"
+        return ("domain", domain) if domain else say("{domain} is not a domain name", domain=repr(shown[1:80]))
     try:
         validate(shown, is_smtputf8=True)
     except Refused as error:
-        return f"{shown[:80]!r}: {error.text}"
+        return say("'{address}': {why}", address=repr(shown[:80])[1:-1], why=error.text)
     return "address", address_key(shown)
 
 
@@ -134,15 +135,17 @@ def _ours(record: Record, scope: str, value: str, context: Context) -> Result:
 
     reason, source = cell("reason").strip() or "manual", cell("source").strip() or "import"
     if source not in _SOURCES:
-        return Bad(record.line, f"{source[:40]!r} is no source of a block")
+        return Bad(record.line, say("{text} is no source of a block", text=repr(source[:40])))
     note, category = cell("note"), cell("category").strip()
     if reason not in _REASONS:
         note, reason = note or reason, "manual"  # a list kept by hand: its words are the note
     if category and category not in {one.value for one in Category}:
-        return Bad(record.line, f"{category[:40]!r} is no category")
+        return Bad(record.line, say("{text} is no category", text=repr(category[:40])))
     until_at = read_time(cell("until"))
     if cell("until").strip() and until_at is None:
-        return Bad(record.line, f"{cell('until')[:40]!r} is no time")  # without its end it would hold for ever
+        return Bad(
+            record.line, say("{text} is no time", text=repr(cell("until")[:40]))
+        )  # without its end it would hold for ever
     if until_at is not None and until_at <= context.now:
         return LeftOut(record.line, value, ENDED)
     return Found(
@@ -173,7 +176,7 @@ def _ses(record: Record, context: Context) -> _Meaning:
         return _Reading(reason="invalid_address", note="SES: bounce", when=when)
     if reason == "COMPLAINT":
         return _Reading(reason="complaint", note="SES: complaint", when=when)
-    return Bad(record.line, f"{reason[:40]!r} is no reason that SES gives")
+    return Bad(record.line, say("{text} is no reason that SES gives", text=repr(reason[:40])))
 
 
 def _postmark(record: Record, context: Context) -> _Meaning:
@@ -189,7 +192,7 @@ def _postmark(record: Record, context: Context) -> _Meaning:
         return _Reading(reason="manual", note=note, when=when)
     if reason in ("softbounce", "transient"):
         return LeftOut(record.line, "", TEMPORARY)
-    return Bad(record.line, f"{given[:40]!r} is no reason that Postmark gives")
+    return Bad(record.line, say("{text} is no reason that Postmark gives", text=repr(given[:40])))
 
 
 def _sendgrid(record: Record, context: Context) -> _Meaning:

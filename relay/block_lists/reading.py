@@ -13,6 +13,7 @@ from relay.block_lists import documents, tables
 from relay.block_lists.entries import Bad, Context, Format, Record, Result, UnknownFormat
 from relay.block_lists.providers import block_of, format_of
 from relay.block_lists.text import decoded, lines
+from relay.wording import say
 
 
 def read(
@@ -56,4 +57,7 @@ def _results(found: Iterable[Record | Bad], list_format: Format, context: Contex
 
 def _unknown(record: Record) -> str:
     names = ", ".join(str(name)[:40] for name in list(record.values)[:12]) or "nothing"
-    return f"cannot tell whose list that is: it has {names}, and no column of addresses that any known list has"
+    return say(
+        "cannot tell whose list that is: it has {names}, and no column of addresses that any known list has",
+        names=names,
+    )

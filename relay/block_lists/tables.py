@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from relay.block_lists.entries import Bad, Record, column
+from relay.wording import say
 
 _DELIMITERS = ",;\t|"
 
@@ -46,7 +47,7 @@ def records(lines: Iterable[str]) -> Iterator[Record | Bad]:
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield Bad(start, _place(start, source.taken) + str(error))
+            yield Bad(start, _placed(str(error), start, source.taken))
             continue
         if row is None:
             return
@@ -57,13 +58,13 @@ def records(lines: Iterable[str]) -> Iterator[Record | Bad]:
             if is_header:
                 continue
         if any(cell.strip() for cell in row[len(names) :]):
-            yield Bad(start, _place(start, source.taken) + "there are more cells than the first line has")
+            yield Bad(start, _placed(say("there are more cells than the first line has"), start, source.taken))
             continue
         yield Record(line=start, values=dict(zip(names, row, strict=False)), is_table=True)
 
 
-def _place(start: int, end: int) -> str:
-    return f"up to line {end}: " if end > start else ""
+def _placed(fault: str, start: int, end: int) -> str:
+    return say("up to line {number}: {why}", number=end, why=fault) if end > start else fault
 
 
 def _delimiter(line: str) -> str:

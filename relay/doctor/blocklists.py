@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_network
 
 from relay.doctor.answer import Answer
 from relay.doctor.finding import Finding, State
+from relay.wording import say
 
 _LISTED = ip_network("127.0.0.0/8")
 _REFUSED = ip_network("127.255.255.0/24")
@@ -40,24 +41,27 @@ def check_listing(facts: ListingFacts) -> Finding:
         subject=f"{facts.ip} at {facts.zone}",
         state=state,
         found=found,
-        expected="not listed",
+        expected=say("not listed"),
         fix=f"dig +short TXT {question(facts.ip, facts.zone)}" if state is State.BAD else "",
-        why="Servers that ask this list refuse our mail; the list's own pages say why and how to be taken off.",
+        why=say("Servers that ask this list refuse our mail; the list's own pages say why and how to be taken off."),
     )
 
 
 def _judge(facts: ListingFacts) -> tuple[State, str]:
     if facts.answer.is_failed:
-        return State.UNKNOWN, f"DNS gave no answer: {facts.answer.why}"
+        return State.UNKNOWN, say("DNS gave no answer: {why}", why=facts.answer.why)
     if facts.answer.is_missing:
-        return State.GOOD, "not listed"
+        return State.GOOD, say("not listed")
     codes = [ip_address(text) for text in facts.answer.texts]
     shown = ", ".join(facts.answer.texts)
     if any(code not in _LISTED for code in codes):
         return (
             State.UNKNOWN,
-            f"the answer {shown} is none of a block list; the zone is gone, or somebody rewrites answers",
+            say(
+                "the answer {codes} is none of a block list; the zone is gone, or somebody rewrites answers",
+                codes=shown,
+            ),
         )
     if any(code in _REFUSED for code in codes):
-        return State.UNKNOWN, f"the list refuses to answer our name servers ({shown})"
-    return State.BAD, f"listed ({shown}){': ' + facts.text if facts.text else ''}"
+        return State.UNKNOWN, say("the list refuses to answer our name servers ({codes})", codes=shown)
+    return State.BAD, say("listed ({codes})[: {text}]", codes=shown, text=facts.text)

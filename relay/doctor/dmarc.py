@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from relay.doctor.answer import Ask
+from relay.wording import say
 
 #: A name with more labels than this is cut to that many after the first question, so that nobody is asked for ever.
 _LONGEST_WALK = 7
@@ -52,7 +53,11 @@ async def discover(ask: Ask, domain: str) -> Dmarc:
             return Dmarc(domain=domain, failure=f"_dmarc.{name}: {answer.why or 'no answer'}")
         found = [text for text in answer.texts if is_dmarc(text)]
         if len(found) > 1 and name == domain:
-            return Dmarc(domain=domain, found_at=name, fault=f"there are {len(found)} DMARC records; only one counts")
+            return Dmarc(
+                domain=domain,
+                found_at=name,
+                fault=say("there are {count} DMARC records; only one counts", count=len(found)),
+            )
         if len(found) == 1:
             records.append((name, read_tags(found[0]), found[0]))
             if records[-1][1].get("psd", "").lower() in ("n", "y"):
@@ -75,7 +80,7 @@ def _judged(domain: str, records: list[tuple[str, dict[str, str], str]]) -> Dmar
     fault = ""
     if policy.lower() not in POLICIES:
         if policy or "rua" not in tags:
-            fault = f'p="{policy}" is no policy' if policy else "it has no policy (p=)"
+            fault = say('p="{policy}" is no policy', policy=policy) if policy else say("it has no policy (p=)")
         policy = "none"
     return Dmarc(
         domain=domain,

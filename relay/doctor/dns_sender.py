@@ -14,6 +14,7 @@ from relay.doctor.dmarc import Dmarc, is_aligned
 from relay.doctor.finding import Finding, State
 from relay.doctor.sender_dkim import KeyFacts
 from relay.doctor.sender_spf import SpfFacts, check_spf
+from relay.wording import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,23 +60,25 @@ def check_dmarc(facts: SenderFacts) -> Finding:
     """Say which policy holds for mail from this domain."""
     dmarc, fix = facts.dmarc, ""
     if dmarc.failure:
-        state, found = State.UNKNOWN, f"DNS gave no answer: {dmarc.failure}"
+        state, found = State.UNKNOWN, say("DNS gave no answer: {why}", why=dmarc.failure)
     elif dmarc.found_at is None:
-        state, found, fix = State.WARNING, "there is no DMARC record", _dmarc_record(facts)
+        state, found, fix = State.WARNING, say("there is no DMARC record"), _dmarc_record(facts)
     elif dmarc.fault:
-        found = f"{dmarc.fault}: {dmarc.text}" if dmarc.text else dmarc.fault
+        found = f"{dmarc.fault}; {dmarc.text}" if dmarc.text else dmarc.fault
         state, fix = State.BAD, _dmarc_record(facts)
     else:
-        where = "" if dmarc.found_at == facts.domain else f", from {dmarc.found_at}"
-        state, found = State.GOOD, f"policy {dmarc.policy}{where}"
+        where = "" if dmarc.found_at == facts.domain else dmarc.found_at
+        state, found = State.GOOD, say("policy {policy}[, from {domain}]", policy=dmarc.policy, domain=where)
     return Finding(
         id="sender.dmarc",
         subject=facts.domain,
         state=state,
         found=found,
-        expected=f"a DMARC record at _dmarc.{facts.domain} or a domain above it",
+        expected=say("a DMARC record at _dmarc.{domain} or a domain above it", domain=facts.domain),
         fix=fix,
-        why="Without a policy anybody can send in the name of the domain, and large providers take less of its mail.",
+        why=say(
+            "Without a policy anybody can send in the name of the domain, and large providers take less of its mail."
+        ),
     )
 
 
@@ -101,15 +104,21 @@ def check_bulk(facts: SenderFacts, *, has_ptr: bool | None, has_tls: bool) -> Fi
     missing = [name for name, is_met in wants.items() if is_met is False]
     unknown = [name for name, is_met in wants.items() if is_met is None]
     met = [name for name, is_met in wants.items() if is_met]
-    parts = [("missing", missing), ("not known", unknown), ("met", met)]
+    parts = [
+        say("missing: {names}", names=", ".join(missing)) if missing else "",
+        say("not known: {names}", names=", ".join(unknown)) if unknown else "",
+        say("met: {names}", names=", ".join(met)) if met else "",
+    ]
     return Finding(
         id="sender.bulk",
         subject=facts.domain,
         state=State.WARNING if missing else State.UNKNOWN if unknown else State.GOOD,
-        found="; ".join(f"{word}: {', '.join(names)}" for word, names in parts if names),
+        found="; ".join(part for part in parts if part),
         expected=", ".join(wants),
         fix=_bulk_fix(facts, missing),
-        why="The large mailbox providers ask this of whoever sends them thousands of mails a day, some of it of all.",
+        why=say(
+            "The large mailbox providers ask this of whoever sends them thousands of mails a day, some of it of all."
+        ),
     )
 
 
@@ -170,16 +179,28 @@ def _alignment(facts: SenderFacts, sent: Sent) -> Finding:
         state = State.WARNING if policy == "none" else State.BAD
     else:
         state = State.GOOD if proof.dkim else State.UNKNOWN if proof.dkim is None else State.WARNING
-    words = {True: "yes", False: "no", None: "not known"}
-    mails = f"{sent.count} message{'s' if sent.count > 1 else ''} lately" if sent.count else "no message yet"
+    words = {True: say("yes"), False: say("no"), None: say("not known")}
+    mails = say("{count} messages lately", count=sent.count) if sent.count > 1 else say("1 message lately")
+    if not sent.count:
+        mails = say("no message yet")
     return Finding(
         id="sender.alignment",
         subject=f"{facts.domain} sent as {sent.envelope}",
         state=state,
-        found=f"{mails}; by SPF: {words[proof.spf]}; by DKIM: {words[proof.dkim]}; policy {policy}",
-        expected=f"a DKIM signature of {facts.domain}, or SPF for a domain that belongs to it; best both",
+        found=say(
+            "{what}; by SPF: {spf}; by DKIM: {dkim}; policy {policy}",
+            what=mails,
+            spf=words[proof.spf],
+            dkim=words[proof.dkim],
+            policy=policy,
+        ),
+        expected=say(
+            "a DKIM signature of {domain}, or SPF for a domain that belongs to it; best both", domain=facts.domain
+        ),
         fix=_signing_fix(facts) if state in (State.WARNING, State.BAD) else "",
-        why="Only mail that is tied to the domain people see passes DMARC; by SPF alone it fails once it is forwarded.",
+        why=say(
+            "Only mail that is tied to the domain people see passes DMARC; by SPF alone it fails once it is forwarded."
+        ),
     )
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from relay.doctor.answer import Answer, address_record, reverse_name
 from relay.doctor.finding import Finding, State
+from relay.wording import say
 
-_WHY_PTR = "Many servers refuse mail from an address without a name, or whose name leads elsewhere."
-_WHY_EHLO = "A name that does not lead back to the address looks like that of a hijacked machine."
+_WHY_PTR = say("Many servers refuse mail from an address without a name, or whose name leads elsewhere.")
+_WHY_EHLO = say("A name that does not lead back to the address looks like that of a hijacked machine.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,26 +48,28 @@ def _ptr(facts: SourceFacts) -> Finding:
     names = ", ".join(facts.ptr.texts)
     fix = ""
     if facts.has_ptr:
-        state, found = State.GOOD, f"{names}, and back"
+        state, found = State.GOOD, say("{names}, and back", names=names)
     elif facts.ptr.is_failed:
-        state, found = State.UNKNOWN, f"DNS gave no answer: {facts.ptr.why}"
+        state, found = State.UNKNOWN, say("DNS gave no answer: {why}", why=facts.ptr.why)
     elif facts.has_ptr is None:
         why = next(answer.why for answer in facts.forward.values() if answer.is_failed)
-        state, found = State.UNKNOWN, f"{names}, whose address is not known: {why}"
+        state, found = State.UNKNOWN, say("{names}, whose address is not known: {why}", names=names, why=why)
     elif facts.ptr.is_missing:
-        state, found = State.BAD, "the address has no name (PTR)"
+        state, found = State.BAD, say("the address has no name (PTR)")
         fix = f"{reverse_name(facts.ip)}. IN PTR {facts.ehlo}."
         if facts.is_unused:
-            state, found = State.WARNING, f"{found}, so that nothing is sent over IPv6"
+            state, found = State.WARNING, say("the address has no name (PTR), so that nothing is sent over IPv6")
     else:
-        state, found = State.BAD, f"{names}, which does not lead back to {facts.ip}"
+        state, found = State.BAD, say("{names}, which does not lead back to {ip}", names=names, ip=facts.ip)
         fix = address_record(facts.ptr.texts[0], facts.ip)
     return Finding(
         id="identity.ptr",
         subject=facts.ip,
         state=state,
         found=found,
-        expected=f"a PTR record with a name that leads back, best {facts.ehlo}; the owner of the address sets it",
+        expected=say(
+            "a PTR record with a name that leads back, best {ehlo}; the owner of the address sets it", ehlo=facts.ehlo
+        ),
         fix=fix,
         why=_WHY_PTR,
     )
@@ -75,20 +78,26 @@ def _ptr(facts: SourceFacts) -> Finding:
 def _ehlo(facts: SourceFacts) -> Finding:
     fix = ""
     if "." not in facts.ehlo:
-        state, found = State.BAD, f'"{facts.ehlo}" is no full name'
+        state, found = State.BAD, say('"{ehlo}" is no full name', ehlo=facts.ehlo)
         fix = '[node]\nhostname = "relay.example.com"'
     elif facts.ehlo_addresses.is_failed:
-        state, found = State.UNKNOWN, f"DNS gave no answer: {facts.ehlo_addresses.why}"
+        state, found = State.UNKNOWN, say("DNS gave no answer: {why}", why=facts.ehlo_addresses.why)
     elif facts.ip in facts.ehlo_addresses.texts:
         is_same = not facts.ptr.texts or facts.ehlo.lower() in {name.lower() for name in facts.ptr.texts}
         state = State.GOOD if is_same else State.WARNING
-        found = f"{facts.ehlo} leads to {facts.ip}"
+        found = say("{ehlo} leads to {ip}", ehlo=facts.ehlo, ip=facts.ip)
         if not is_same:
-            found += f", but the address calls itself {', '.join(facts.ptr.texts)}"
+            found = say(
+                "{ehlo} leads to {ip}, but the address calls itself {names}",
+                ehlo=facts.ehlo,
+                ip=facts.ip,
+                names=", ".join(facts.ptr.texts),
+            )
             fix = f"{reverse_name(facts.ip)}. IN PTR {facts.ehlo}."
     else:
-        where = ", ".join(facts.ehlo_addresses.texts) or "nowhere"
-        state, found = State.BAD, f"{facts.ehlo} leads to {where}"
+        where = ", ".join(facts.ehlo_addresses.texts)
+        led = say("{ehlo} leads to {ip}", ehlo=facts.ehlo, ip=where)
+        state, found = State.BAD, led if where else say("{ehlo} leads nowhere", ehlo=facts.ehlo)
         fix = address_record(facts.ehlo, facts.ip)
     if facts.is_unused and state is State.BAD:
         state = State.WARNING
@@ -97,7 +106,7 @@ def _ehlo(facts: SourceFacts) -> Finding:
         subject=facts.ip,
         state=state,
         found=found,
-        expected=f"a full name that leads to {facts.ip} and is its PTR record",
+        expected=say("a full name that leads to {ip} and is its PTR record", ip=facts.ip),
         fix=fix,
         why=_WHY_EHLO,
     )

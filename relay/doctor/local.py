@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from relay.doctor.answer import Answer
 from relay.doctor.finding import Finding, State
+from relay.wording import say
 
 #: A question of DNS that takes longer than this slows every first mail to a domain.
 SLOW_SECONDS = 0.5
@@ -82,20 +83,20 @@ def check_resolver(facts: ResolverFacts) -> list[Finding]:
     if facts.answer.is_failed:
         state, found = State.UNKNOWN, facts.answer.why
     elif facts.answer.is_missing:
-        state, found = State.WARNING, "they say that the root of DNS does not exist: they do not know the internet"
+        state, found = State.WARNING, say("they say that the root of DNS does not exist: they do not know the internet")
         fix = "cat /etc/resolv.conf"
     else:
         state = State.WARNING if facts.seconds > SLOW_SECONDS else State.GOOD
-        found = f"answered after {facts.seconds * 1000:.0f} ms"
+        found = say("answered after {count} ms", count=f"{facts.seconds * 1000:.0f}")
         fix = "apt-get install unbound" if state is State.WARNING else ""
     speed = Finding(
         id="local.resolver",
         subject=facts.servers,
         state=state,
         found=found,
-        expected=f"an answer within {SLOW_SECONDS * 1000:.0f} ms",
+        expected=say("an answer within {count} ms", count=f"{SLOW_SECONDS * 1000:.0f}"),
         fix=fix,
-        why="Every mail begins with questions to DNS, and without answers mail waits.",
+        why=say("Every mail begins with questions to DNS, and without answers mail waits."),
     )
     return [speed, _dnssec(facts)]
 
@@ -103,24 +104,24 @@ def check_resolver(facts: ResolverFacts) -> list[Finding]:
 def _dnssec(facts: ResolverFacts) -> Finding:
     fix = ""
     if facts.answer.is_failed:
-        state, found = State.UNKNOWN, "no answer"
+        state, found = State.UNKNOWN, say("no answer")
     elif facts.is_secure:
-        state, found = State.GOOD, "answers are checked, and the way to the name servers is trusted"
+        state, found = State.GOOD, say("answers are checked, and the way to the name servers is trusted")
     elif facts.is_trusted:
-        state, found = State.WARNING, "the name servers are trusted, but they do not check DNSSEC"
+        state, found = State.WARNING, say("the name servers are trusted, but they do not check DNSSEC")
         fix = "apt-get install unbound unbound-anchor"
     else:
         state = State.WARNING if facts.wants_dane else State.GOOD
-        found = "the name servers are not on this machine and not trusted (dns.trusted), so DANE is not used"
+        found = say("the name servers are not on this machine and not trusted (dns.trusted), so DANE is not used")
         fix = '[dns]\nservers = ["127.0.0.1:53"]  # after: apt-get install unbound' if facts.wants_dane else ""
     return Finding(
         id="local.dnssec",
         subject=facts.servers,
         state=state,
         found=found,
-        expected="name servers on this machine that check DNSSEC",
+        expected=say("name servers on this machine that check DNSSEC"),
         fix=fix,
-        why="Only with checked answers can TLSA records protect mail from whoever stands on the way (DANE).",
+        why=say("Only with checked answers can TLSA records protect mail from whoever stands on the way (DANE)."),
     )
 
 
@@ -131,7 +132,11 @@ def check_clock(facts: ClockFacts) -> Finding:
         state, found = State.UNKNOWN, facts.why
     else:
         seconds = facts.ahead.total_seconds()
-        found = f"ours is {abs(seconds):.0f} s {'ahead' if seconds > 0 else 'behind'}" if abs(seconds) >= 1 else "equal"
+        found = say("equal")
+        if abs(seconds) >= 1:
+            count = f"{abs(seconds):.0f}"
+            ahead, behind = say("ours is {count} s ahead", count=count), say("ours is {count} s behind", count=count)
+            found = ahead if seconds > 0 else behind
         off = abs(facts.ahead)
         state = State.BAD if off > _CLOCK_WRONG else State.WARNING if off > _CLOCK_OFF else State.GOOD
         fix = "" if state is State.GOOD else "timedatectl set-ntp true"
@@ -140,9 +145,11 @@ def check_clock(facts: ClockFacts) -> Finding:
         subject=facts.other,
         state=state,
         found=found,
-        expected=f"a difference of less than {_CLOCK_OFF.seconds} s",
+        expected=say("a difference of less than {count} s", count=_CLOCK_OFF.seconds),
         fix=fix,
-        why="With a wrong clock mail is dated wrong, signatures and certificates seem invalid, tries come too late.",
+        why=say(
+            "With a wrong clock mail is dated wrong, signatures and certificates seem invalid, tries come too late."
+        ),
     )
 
 
@@ -151,18 +158,18 @@ def check_disk(facts: DiskFacts) -> Finding:
     room = facts.free - facts.reserve
     days = _days_left(facts)
     fix = ""
-    found = f"{_size(facts.free)} free"
+    found = say("{size} free", size=_size(facts.free))
     if facts.is_shared:
-        found += "; the store's own disk is on its server and was not looked at"
+        found += "; " + say("the store's own disk is on its server and was not looked at")
     if room <= 0:
         state = State.BAD
-        found += f", less than the {_size(facts.reserve)} that intake wants"
+        found += "; " + say("less than the {size} that intake wants", size=_size(facts.reserve))
     elif days is None:
         state = State.GOOD
-        found += "; enough for as long as mail is kept" if facts.per_day is not None else ""
+        found += "; " + say("enough for as long as mail is kept") if facts.per_day is not None else ""
     else:
         state = State.BAD if days < _DISK_BAD else State.WARNING if days < _DISK_WARNING else State.GOOD
-        found += f", {days:.0f} days at {_size(int(facts.per_day or 0))} a day"
+        found += "; " + say("{count} days at {size} a day", count=f"{days:.0f}", size=_size(int(facts.per_day or 0)))
     if state is not State.GOOD:
         fix = f'df -h {facts.folder}\n[retention]\ncontent = "30d"'
     return Finding(
@@ -170,9 +177,9 @@ def check_disk(facts: DiskFacts) -> Finding:
         subject=facts.folder,
         state=state,
         found=found,
-        expected=f"room for {_DISK_WARNING:.0f} days",
+        expected=say("room for {count} days", count=f"{_DISK_WARNING:.0f}"),
         fix=fix,
-        why="When the disk is full, apps are told to try later, and old ones lose their mail.",
+        why=say("When the disk is full, apps are told to try later, and old ones lose their mail."),
     )
 
 
@@ -195,24 +202,28 @@ def check_certificate(facts: CertificateFacts, *, now: datetime) -> Finding:
         state, found = State.BAD, facts.fault
     else:
         left = facts.ends_at - now
-        found = f"{left.days} days left" if left > timedelta() else f"it ended {-left.days} days ago"
+        found = (
+            say("{count} days left", count=left.days)
+            if left > timedelta()
+            else say("it ended {count} days ago", count=-left.days)
+        )
         if left < _CERTIFICATE_BAD:
             state = State.BAD
         elif left < _CERTIFICATE_WARNING:
             state = State.WARNING
         if facts.is_self_made:
-            found += ", self-signed"
+            found += "; " + say("self-signed")
         elif not facts.covers_name:
             state = State.BAD if state is State.BAD else State.WARNING
-            found += f", and it is not for {facts.hostname}"
+            found += "; " + say("it is not for {host}", host=facts.hostname)
     return Finding(
         id="local.certificate",
         subject=facts.place,
         state=state,
         found=found,
-        expected=f"more than {_CERTIFICATE_WARNING.days} days, for {facts.hostname}",
+        expected=say("more than {count} days, for {host}", count=_CERTIFICATE_WARNING.days, host=facts.hostname),
         fix=_certificate_fix(facts, state),
-        why="Apps that check certificates stop sending the moment it ends.",
+        why=say("Apps that check certificates stop sending the moment it ends."),
     )
 
 
@@ -226,15 +237,19 @@ def _certificate_fix(facts: CertificateFacts, state: State) -> str:
 
 def check_sqlite(version: str, *, is_affected: bool) -> Finding:
     """Say whether the SQLite in use may be written to by several processes."""
-    found = f"{version}, which can corrupt a store that two processes write" if is_affected else version
+    found = (
+        say("{version}, which can corrupt a store that two processes write", version=version)
+        if is_affected
+        else version
+    )
     return Finding(
         id="local.sqlite",
         subject="SQLite",
         state=State.WARNING if is_affected else State.GOOD,
         found=found,
-        expected="3.51.3 or newer",
+        expected=say("3.51.3 or newer"),
         fix="pip install 'pysqlite3>=0.6.1'" if is_affected else "",
-        why="With an affected one everything runs in one process, and writing commands are refused while it runs.",
+        why=say("With an affected one everything runs in one process, and writing commands are refused while it runs."),
     )
 
 
@@ -246,10 +261,12 @@ def check_python(version: tuple[int, int, int]) -> Finding:
         id="local.python",
         subject="Python",
         state=State.WARNING if is_affected else State.GOOD,
-        found=f"{shown}, whose garbage collector needs several times the memory" if is_affected else shown,
-        expected="3.11 or newer, not 3.14.0 to 3.14.4",
+        found=say("{version}, whose garbage collector needs several times the memory", version=shown)
+        if is_affected
+        else shown,
+        expected=say("3.11 or newer, not 3.14.0 to 3.14.4"),
         fix="apt-get install --only-upgrade python3.14" if is_affected else "",
-        why="A relay that runs out of memory is killed in the middle of its work.",
+        why=say("A relay that runs out of memory is killed in the middle of its work."),
     )
 
 
@@ -257,14 +274,22 @@ def check_folder(facts: FolderFacts) -> Finding:
     """Say whether anybody else can read what only the relay should."""
     fix = ""
     if facts.mode is None:
-        state, found = State.UNKNOWN, facts.fault or "it is not there yet; the first start makes it"
+        state, found = State.UNKNOWN, facts.fault or say("it is not there yet; the first start makes it")
     elif facts.mode & 0o007:
-        state, found, fix = State.BAD, f"every user may enter it ({facts.mode:04o})", f"chmod go= {facts.path}"
+        state, found, fix = (
+            State.BAD,
+            say("every user may enter it ({mode})", mode=f"{facts.mode:04o}"),
+            f"chmod go= {facts.path}",
+        )
     elif facts.owner:
-        state, found = State.WARNING, f"it belongs to {facts.owner}, not to who asks"
+        state, found = State.WARNING, say("it belongs to {owner}, not to who asks", owner=facts.owner)
         fix = f"sudo -u {facts.owner} waybill doctor"
     elif facts.mode & 0o070:
-        state, found, fix = State.WARNING, f"its group may enter it ({facts.mode:04o})", f"chmod go= {facts.path}"
+        state, found, fix = (
+            State.WARNING,
+            say("its group may enter it ({mode})", mode=f"{facts.mode:04o}"),
+            f"chmod go= {facts.path}",
+        )
     else:
         state, found = State.GOOD, f"{facts.mode:04o}"
     return Finding(
@@ -272,16 +297,16 @@ def check_folder(facts: FolderFacts) -> Finding:
         subject=facts.path,
         state=state,
         found=found,
-        expected="0700, owned by the user that runs the relay",
+        expected=say("0700, owned by the user that runs the relay"),
         fix=fix,
-        why="It holds every mail of the last months, and the keys that sign in your name.",
+        why=say("It holds every mail of the last months, and the keys that sign in your name."),
     )
 
 
 def check_settings(problems: list[str], notices: list[str]) -> list[Finding]:
     """Give what is wrong with the configuration, or may be."""
     found = [(State.BAD, text) for text in problems] + [(State.WARNING, text) for text in notices]
-    return [_setting(state, text) for state, text in found] or [_setting(State.GOOD, "nothing is wrong with it")]
+    return [_setting(state, text) for state, text in found] or [_setting(State.GOOD, say("nothing is wrong with it"))]
 
 
 def _setting(state: State, text: str) -> Finding:
@@ -290,9 +315,9 @@ def _setting(state: State, text: str) -> Finding:
         subject="configuration",
         state=state,
         found=text,
-        expected="no fault and no warning",
+        expected=say("no fault and no warning"),
         fix="" if state is State.GOOD else "waybill check-config",
-        why="What is set wrong shows itself at the next start, or with the first mail it is about.",
+        why=say("What is set wrong shows itself at the next start, or with the first mail it is about."),
     )
 
 
@@ -303,9 +328,9 @@ def store_fault(text: str) -> Finding:
         subject="store",
         state=State.BAD,
         found=text,
-        expected="a store that opens",
+        expected=say("a store that opens"),
         fix="waybill verify",
-        why="Nothing is accepted and nothing is sent without it.",
+        why=say("Nothing is accepted and nothing is sent without it."),
     )
 
 

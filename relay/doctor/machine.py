@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 from relay.doctor.local import CertificateFacts, DiskFacts, FolderFacts
 from relay.settings import Config
 from relay.store import folder_of, is_shared
+from relay.wording import say
 
 
 def look_at_disk(config: Config, *, share_per_day: float | None) -> DiskFacts:
@@ -56,7 +57,9 @@ def look_at_folder(path: Path) -> FolderFacts:
     except FileNotFoundError:
         return FolderFacts(path=str(path), mode=None)
     except OSError as error:
-        return FolderFacts(path=str(path), mode=None, fault=f"it cannot be looked at: {error.strerror}")
+        return FolderFacts(
+            path=str(path), mode=None, fault=say("it cannot be looked at: {reply}", reply=error.strerror)
+        )
     is_ours = os.geteuid() in (0, status.st_uid)  # root looks after everybody's relay
     return FolderFacts(path=str(path), mode=status.st_mode & 0o777, owner="" if is_ours else _user(status.st_uid))
 
@@ -87,9 +90,9 @@ def _certificate(path: Path, *, place: str, hostname: str, is_self_made: bool) -
     try:
         certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
     except OSError as error:
-        fault = f"{path} cannot be read: {error.strerror}"
+        fault = say("{path} cannot be read: {reply}", path=path, reply=error.strerror)
     except ValueError:
-        fault = f"{path} holds no certificate"
+        fault = say("{path} holds no certificate", path=path)
     return CertificateFacts(
         place=place,
         file=str(path),

@@ -10,6 +10,7 @@ from relay.delivery.resolver import Lookup, Resolver, Verdict
 from relay.doctor.answer import Answer, Ask, Said
 from relay.doctor.local import ResolverFacts
 from relay.settings import Config
+from relay.wording import say
 
 if TYPE_CHECKING:
     import dns.rdata
@@ -47,7 +48,7 @@ def limited(ask: Ask, *, seconds: float) -> Ask:
             async with asyncio.timeout(max(end - time.monotonic(), 0.0)):
                 return await ask(name, kind)
         except TimeoutError:
-            return Answer(Said.FAILED, why=f"the look-ups took more than {seconds:g} s")
+            return Answer(Said.FAILED, why=say("the look-ups took more than {seconds} s", seconds=f"{seconds:g}"))
 
     return ask_in_time
 

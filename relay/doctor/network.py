@@ -21,6 +21,7 @@ from relay.doctor.local import ClockFacts
 from relay.doctor.reach import Ended, ReachFacts
 from relay.doctor.sources import ipv4_source
 from relay.settings import Config, HostPort, parse_address
+from relay.wording import say
 
 #: Of each family, so many addresses of the probe are tried before it counts as silent.
 _TRIES = 2
@@ -53,14 +54,14 @@ def ways_out(config: Config, own: OwnAddresses) -> list[_Way]:
     configured = [source.address for source in config.delivery.source_addresses]
     if configured:
         had = [ip for ip in configured if own.has(ip)]
-        missing = "this machine has none of delivery.source_addresses"
+        missing = say("this machine has none of delivery.source_addresses")
         nobody = [] if had else [_Way(name=ip, version=_version(ip), local=ip, problem=missing) for ip in configured]
         return [_Way(name=ip, version=_version(ip), local=ip) for ip in had] + nobody
     found = []
     for version, source in ((4, ipv4_source()), (6, ipv6_source())):
         if config.delivery.ip not in ("auto", str(version)):
             continue
-        problem = "" if source else f"this machine has no way out over IPv{version}"
+        problem = "" if source else say("this machine has no way out over IPv{version}", version=version)
         is_needed = version == 4 or config.delivery.ip == "6"
         name = source or f"IPv{version}"
         found.append(_Way(name=name, version=version, local=None, problem=problem, is_needed=is_needed))
@@ -124,15 +125,15 @@ async def _addresses(ask: Ask, probe: str, *, version: int, is_domain: bool) -> 
     if is_domain:
         answer = await ask(probe, "MX")
         if answer.is_failed:
-            return [], f"the MX hosts of {probe} cannot be looked up: {answer.why}"
+            return [], say("the MX hosts of {domain} cannot be looked up: {why}", domain=probe, why=answer.why)
         names = [name for name in answer.texts if name] or names
     found = []
     for name in names[:_TRIES]:
         answer = await ask(name, "A" if version == 4 else "AAAA")
         if answer.is_failed:
-            return [], f"{name} cannot be looked up: {answer.why}"
+            return [], say("{host} cannot be looked up: {why}", host=name, why=answer.why)
         found += [(name, ip) for ip in answer.texts[:1]]
-    return found, f"{probe} has no IPv{version} address to try with"
+    return found, say("{host} has no IPv{version} address to try with", host=probe, version=version)
 
 
 async def _greeting(where: HostPort, *, local: str | None, seconds: float) -> tuple[Ended, str]:
@@ -143,13 +144,13 @@ async def _greeting(where: HostPort, *, local: str | None, seconds: float) -> tu
             text = line[:200].decode("utf-8", "replace").strip()
             writer.write(b"QUIT\r\n")
             is_good = line.startswith((b"220 ", b"220-"))
-            return (Ended.GREETED, text) if is_good else (Ended.UNWILLING, text or "it closed without a word")
+            return (Ended.GREETED, text) if is_good else (Ended.UNWILLING, text or say("it closed without a word"))
     except TimeoutError:
-        return Ended.SILENT, f"no answer within {seconds:g} s"
+        return Ended.SILENT, say("no answer within {seconds} s", seconds=f"{seconds:g}")
     except ConnectionRefusedError:
-        return Ended.REFUSED, "the connection was refused"
+        return Ended.REFUSED, say("the connection was refused")
     except (ConnectionError, ValueError) as error:  # ValueError: a line without end
-        return Ended.UNWILLING, f"the connection broke: {error}"
+        return Ended.UNWILLING, say("the connection broke: {reply}", reply=error)
     except OSError as error:
         return Ended.UNREACHABLE, error.strerror or str(error)
 
@@ -186,9 +187,9 @@ async def read_web_clock(ask: Ask, config: Config, *, now: Callable[[], datetime
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
     except TimeoutError:
-        return ClockFacts(other=str(address), why=f"no answer within {seconds:g} s")
+        return ClockFacts(other=str(address), why=say("no answer within {seconds} s", seconds=f"{seconds:g}"))
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-        return ClockFacts(other=str(address), why=f"it cannot be asked: {error}")
+        return ClockFacts(other=str(address), why=say("it cannot be asked: {reply}", reply=error))
     match = re.search(r"^date:[ \t]*(.+?)\r?$", head.decode("latin-1"), re.I | re.M)
     return _beside(str(address), match[1] if match else "", now())
 
@@ -203,7 +204,7 @@ def _beside(other: str, date: str, at: datetime) -> ClockFacts:
     try:
         theirs = parsedate_to_datetime(date)
     except ValueError:
-        return ClockFacts(other=other, why="it did not say what time it is")
+        return ClockFacts(other=other, why=say("it did not say what time it is"))
     # Their time is cut to whole seconds, so on average it is half a second later.
     theirs = theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
     return ClockFacts(other=other, ahead=at - theirs - timedelta(seconds=0.5))

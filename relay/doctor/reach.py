@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from relay.doctor.finding import Finding, State
+from relay.wording import say
 
-_WHY = "Mail leaves through port 25 only, and many hosting providers keep it shut until they are asked."
+_WHY = say("Mail leaves through port 25 only, and many hosting providers keep it shut until they are asked.")
 
 
 class Ended(StrEnum):
@@ -47,7 +48,7 @@ def check_reach(facts: ReachFacts, *, is_online: bool) -> Finding:
         subject=facts.source,
         state=state,
         found=found,
-        expected=f"a greeting from {facts.target} over IPv{facts.version}",
+        expected=say("a greeting from {target} over IPv{version}", target=facts.target, version=facts.version),
         fix=_fix(facts) if state is State.BAD else "",
         why=_WHY,
     )
@@ -59,8 +60,8 @@ def check_nothing_probed() -> Finding:
         id="reach.port25",
         subject="doctor.probe",
         state=State.UNKNOWN,
-        found="no host to try with is set, so nobody tried",
-        expected="a mail server in the internet to connect to",
+        found=say("no host to try with is set, so nobody tried"),
+        expected=say("a mail server in the internet to connect to"),
         fix='[doctor]\nprobe = "gmail.com"',
         why=_WHY,
     )
@@ -68,21 +69,30 @@ def check_nothing_probed() -> Finding:
 
 def _judge(facts: ReachFacts, *, is_online: bool) -> tuple[State, str]:
     if facts.ended is Ended.GREETED:
-        return State.GOOD, f"connected to {facts.target}: {facts.text}"
+        return State.GOOD, say("connected to {target}: {text}", target=facts.target, text=facts.text)
     if facts.ended is Ended.UNWILLING:
-        return State.WARNING, f"the way is open, but {facts.target} would not talk to us: {facts.text}"
+        return State.WARNING, say(
+            "the way is open, but {target} would not talk to us: {why}", target=facts.target, why=facts.text
+        )
     if not facts.is_needed and facts.ended is not Ended.NO_TARGET:
-        return State.GOOD, f"IPv{facts.version} is not used: {facts.text}"
+        return State.GOOD, say("IPv{version} is not used: {why}", version=facts.version, why=facts.text)
     if not is_online:
-        return State.UNKNOWN, (
-            f"this machine seems to be off the internet, nothing out there answered, nor did {facts.target} "
-            f"({facts.text}); run this again where mail is to leave from"
+        return State.UNKNOWN, say(
+            "this machine seems to be off the internet, nothing out there answered, nor did {target} ({why}); "
+            "run this again where mail is to leave from",
+            target=facts.target,
+            why=facts.text,
         )
     if facts.ended is Ended.NO_TARGET:
         return State.UNKNOWN, facts.text
     if facts.ended is Ended.UNREACHABLE:
-        return State.BAD, f"{facts.target} cannot be reached from here: {facts.text}"
-    return State.BAD, f"port {facts.port} is shut on the way to {facts.target}: {facts.text}; other ports are open"
+        return State.BAD, say("{target} cannot be reached from here: {why}", target=facts.target, why=facts.text)
+    return State.BAD, say(
+        "port {port} is shut on the way to {target}: {why}; other ports are open",
+        port=facts.port,
+        target=facts.target,
+        why=facts.text,
+    )
 
 
 def _fix(facts: ReachFacts) -> str:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from relay.doctor.answer import Answer, txt_record
 from relay.doctor.dmarc import read_tags
 from relay.doctor.finding import Finding, State
+from relay.wording import say
 
-_WHY = "A signature whose key cannot be found or does not fit counts as none, and mail lands among spam."
+_WHY = say("A signature whose key cannot be found or does not fit counts as none, and mail lands among spam.")
 
 #: 1024 bits still verify, and receivers begin to distrust them.
 _SHORT_BITS = 2048
@@ -42,7 +43,7 @@ def check_dkim(facts: KeyFacts) -> Finding:
         subject=facts.record_name,
         state=state,
         found=found,
-        expected="one TXT record with the public half of our key",
+        expected=say("one TXT record with the public half of our key"),
         fix=fix,
         why=_WHY,
     )
@@ -56,10 +57,12 @@ def check_unsigned(domain: str, *, signed_by: frozenset[str]) -> Finding:
         id="sender.dkim",
         subject=domain,
         state=State.GOOD if is_signed else State.WARNING,
-        found=f"the app signs its mail itself, for {names}" if is_signed else "no key signs the mail of this domain",
-        expected="a signature on every mail",
+        found=say("the app signs its mail itself, for {names}", names=names)
+        if is_signed
+        else say("no key signs the mail of this domain"),
+        expected=say("a signature on every mail"),
         fix="" if is_signed else f"waybill dkim new {domain}",
-        why="The large mailbox providers ask for a signature, and it is all that survives forwarding.",
+        why=say("The large mailbox providers ask for a signature, and it is all that survives forwarding."),
     )
 
 
@@ -67,42 +70,46 @@ def _judge(facts: KeyFacts) -> tuple[State, str, str]:
     """State, what was found, and the fix."""
     publish = txt_record(facts.record_name, facts.record)
     if facts.answer.is_failed:
-        return State.UNKNOWN, f"DNS gave no answer: {facts.answer.why}", ""
+        return State.UNKNOWN, say("DNS gave no answer: {why}", why=facts.answer.why), ""
     if facts.answer.is_missing:
-        return State.BAD, "there is no such record", publish
+        return State.BAD, say("there is no such record"), publish
     if len(facts.answer.texts) > 1:
-        return State.BAD, f"there are {len(facts.answer.texts)} TXT records; receivers take any of them", publish
+        return (
+            State.BAD,
+            say("there are {count} TXT records; receivers take any of them", count=len(facts.answer.texts)),
+            publish,
+        )
     published = read_tags(facts.answer.texts[0])
     fault = _fault(published, read_tags(facts.record))
     if fault:
         return State.BAD, fault, publish
     if "y" in _words(published.get("t", "")):
-        found = "the record says t=y, a test: receivers may treat the mail as if it were not signed"
+        found = say("the record says t=y, a test: receivers may treat the mail as if it were not signed")
         return State.WARNING, found, publish
     if 0 < facts.bits < _SHORT_BITS:
-        found = f"the record fits our key, which has {facts.bits} bits only"
+        found = say("the record fits our key, which has {bits} bits only", bits=facts.bits)
         return State.WARNING, found, f"waybill dkim new {facts.domain}"
-    return State.GOOD, "the record fits our key", ""
+    return State.GOOD, say("the record fits our key"), ""
 
 
 def _fault(published: dict[str, str], wanted: dict[str, str]) -> str:
     if published.get("v", "DKIM1") != "DKIM1":
-        return f"v={published['v']} is no DKIM record"
+        return say("v={value} is no DKIM record", value=published["v"])
     if "p" not in published:
-        return "the record has no key (p=)"
+        return say("the record has no key (p=)")
     if not published["p"]:
-        return "the key was taken back (p= is empty)"
+        return say("the key was taken back (p= is empty)")
     kind = published.get("k", "rsa").lower()
     if kind != wanted["k"]:
-        return f"the record says k={kind}, and our key is {wanted['k']}"
+        return say("the record says k={value}, and our key is {kind}", value=kind, kind=wanted["k"])
     if _bytes(published["p"]) is None:
-        return "the key in the record cannot be read; part of it may be missing"
+        return say("the key in the record cannot be read; part of it may be missing")
     if _bytes(published["p"]) != _bytes(wanted["p"]):
-        return "the record has another key than ours"
+        return say("the record has another key than ours")
     if "h" in published and "sha256" not in _words(published["h"]):
-        return f"the record allows h={published['h']} only, and we sign with sha256"
+        return say("the record allows h={value} only, and we sign with sha256", value=published["h"])
     if "s" in published and not {"*", "email"} & _words(published["s"]):
-        return f"the record is for s={published['s']} only, not for mail"
+        return say("the record is for s={value} only, not for mail", value=published["s"])
     return ""
 
 

@@ -9,8 +9,9 @@ from relay.doctor.answer import txt_record
 from relay.doctor.finding import Finding, State, worst
 from relay.doctor.spf import MAX_LOOK_UPS, Evaluation, Result
 from relay.doctor.spf_record import with_addresses
+from relay.wording import say
 
-_WHY = "Receivers refuse or distrust mail whose envelope sender does not allow the address that it comes from."
+_WHY = say("Receivers refuse or distrust mail whose envelope sender does not allow the address that it comes from.")
 
 _STATES = {
     Result.PASS: State.GOOD,
@@ -23,13 +24,13 @@ _STATES = {
 }
 
 _WORDS = {
-    Result.PASS: "allowed",
-    Result.NEUTRAL: "neither allowed nor forbidden",
-    Result.SOFTFAIL: "not allowed (~)",
-    Result.FAIL: "not allowed (-)",
-    Result.NONE: "no SPF record",
-    Result.PERMERROR: "the record is faulty",
-    Result.TEMPERROR: "DNS gave no answer",
+    Result.PASS: say("allowed"),
+    Result.NEUTRAL: say("neither allowed nor forbidden"),
+    Result.SOFTFAIL: say("not allowed (~)"),
+    Result.FAIL: say("not allowed (-)"),
+    Result.NONE: say("no SPF record"),
+    Result.PERMERROR: say("the record is faulty"),
+    Result.TEMPERROR: say("DNS gave no answer"),
 }
 
 #: So many of the ten look-ups in use that the next include may break the record.
@@ -65,7 +66,11 @@ def check_spf(facts: SpfFacts) -> Finding:
         subject=facts.domain,
         state=State.WARNING if weakness else state,
         found=f"{found}; {weakness}" if weakness else found,
-        expected=f"one SPF record at {facts.domain} that allows {_listed([ip for ip, _ in facts.by_ip])}",
+        expected=say(
+            "one SPF record at {domain} that allows {addresses}",
+            domain=facts.domain,
+            addresses=_listed([ip for ip, _ in facts.by_ip]),
+        ),
         fix=fix if state in (State.GOOD, State.UNKNOWN) else _fix(facts),
         why=_WHY,
     )
@@ -73,11 +78,11 @@ def check_spf(facts: SpfFacts) -> Finding:
 
 def _not_known(facts: SpfFacts) -> Finding:
     if facts.smarthost:
-        found = f"mail leaves through {facts.smarthost}, whose addresses are not known here"
-        expected, fix = f"what the operator of {facts.smarthost} says to include", ""
+        found = say("mail leaves through {smarthost}, whose addresses are not known here", smarthost=facts.smarthost)
+        expected, fix = say("what the operator of {smarthost} says to include", smarthost=facts.smarthost), ""
     else:
-        found = "this machine has no public address of its own, so it is not known what the world sees"
-        expected = "the public addresses named in the configuration"
+        found = say("this machine has no public address of its own, so it is not known what the world sees")
+        expected = say("the public addresses named in the configuration")
         fix = '[doctor]\npublic_addresses = ["192.0.2.25"]'
     return Finding(
         id="sender.spf",
@@ -91,21 +96,25 @@ def _not_known(facts: SpfFacts) -> Finding:
 
 
 def _sentence(ip: str, evaluation: Evaluation) -> str:
-    detail = evaluation.text or (f"by {evaluation.term}" if evaluation.term else "")
-    return f"{ip}: {_WORDS[evaluation.result]}" + (f", {detail}" if detail else "")
+    what, why = _WORDS[evaluation.result], evaluation.text
+    if evaluation.term and not why:
+        return say("address {ip}: {what}, by {term}", ip=ip, what=what, term=evaluation.term)
+    return say("address {ip}: {what}[, {why}]", ip=ip, what=what, why=why)
 
 
 def _weakness(facts: SpfFacts) -> tuple[str, str]:
     """What a record that passes should be changed for, and what to publish instead."""
     evaluations = [evaluation for _, evaluation in facts.by_ip]
     if any(re.match(r"\+?all of ", evaluation.term, re.I) for evaluation in evaluations):
-        return "the record allows the whole internet", _without(facts, r"[+?~-]?all", end="~all")
+        return say("the record allows the whole internet"), _without(facts, r"[+?~-]?all", end="~all")
     most = max(evaluation.look_ups for evaluation in evaluations)
     if most >= _NEARLY_FULL:
         # Only its owner knows which of the included are still sending.
-        return f"{most} of the {MAX_LOOK_UPS} look-ups are used", f"dig +short TXT {facts.domain}"
+        return say(
+            "{count} of the {most} look-ups are used", count=most, most=MAX_LOOK_UPS
+        ), f"dig +short TXT {facts.domain}"
     if any(evaluation.uses_ptr for evaluation in evaluations):
-        return "the mechanism ptr is slow and should not be used any more", _without(facts, r"[+?~-]?ptr(:.*)?")
+        return say("the mechanism ptr is slow and should not be used any more"), _without(facts, r"[+?~-]?ptr(:.*)?")
     return "", ""
 
 

@@ -24,6 +24,7 @@ from relay.doctor.spf_record import (
     needs_name_of_ip,
     read_record,
 )
+from relay.wording import say
 
 MAX_LOOK_UPS = 10
 MAX_VOID = 2
@@ -111,7 +112,10 @@ class _Evaluator:
         if not found:
             return Result.NONE
         if len(found) > 1:
-            raise _Stop(Result.PERMERROR, f"{domain} has {len(found)} SPF records; only one is allowed")
+            raise _Stop(
+                Result.PERMERROR,
+                say("{domain} has {count} SPF records; only one is allowed", domain=domain, count=len(found)),
+            )
         return await self._walk(domain, found[0])
 
     async def _walk(self, domain: str, text: str) -> Result:
@@ -129,7 +133,7 @@ class _Evaluator:
         target = await self._name(record.redirect, domain)
         result = await self.check(target)
         if result is Result.NONE:
-            raise _Stop(Result.PERMERROR, f"redirect={target} leads to no SPF record")
+            raise _Stop(Result.PERMERROR, say("redirect={domain} leads to no SPF record", domain=target))
         return result
 
     async def _matches(self, term: Term, domain: str) -> bool:
@@ -156,13 +160,13 @@ class _Evaluator:
     async def _includes(self, name: str) -> bool:
         result = await self.check(name)
         if result is Result.NONE:
-            raise _Stop(Result.PERMERROR, f"include:{name} leads to no SPF record")
+            raise _Stop(Result.PERMERROR, say("include:{domain} leads to no SPF record", domain=name))
         return result is Result.PASS
 
     async def _is_mail_server(self, name: str, term: Term) -> bool:
         hosts = self._heard(await self._ask(name, "MX"), name).texts
         if len(hosts) > _MAX_NAMES:
-            raise _Stop(Result.PERMERROR, f"{name} has more than {_MAX_NAMES} MX hosts")
+            raise _Stop(Result.PERMERROR, say("{domain} has more than {count} MX hosts", domain=name, count=_MAX_NAMES))
         for host in hosts:
             if host and await self._has_address(host, term):
                 return True
@@ -192,7 +196,10 @@ class _Evaluator:
     def _count(self, text: str) -> None:
         self.look_ups += 1
         if self.look_ups > MAX_LOOK_UPS:
-            raise _Stop(Result.PERMERROR, f"more than {MAX_LOOK_UPS} terms ask DNS; {text} is one too many")
+            raise _Stop(
+                Result.PERMERROR,
+                say("more than {count} terms ask DNS; {term} is one too many", count=MAX_LOOK_UPS, term=text),
+            )
 
     def _heard(self, answer: Answer, name: str) -> Answer:
         if answer.is_failed:
@@ -200,5 +207,10 @@ class _Evaluator:
         if answer.is_missing:
             self._void += 1
             if self._void > MAX_VOID:
-                raise _Stop(Result.PERMERROR, f"more than {MAX_VOID} look-ups find nothing; {name} is one of them")
+                raise _Stop(
+                    Result.PERMERROR,
+                    say(
+                        "more than {count} look-ups find nothing; {domain} is one of them", count=MAX_VOID, domain=name
+                    ),
+                )
         return answer

@@ -15,6 +15,7 @@ from relay.model import AddressRecord, Event, Suppression
 from relay.store import events, rows, suppressions
 from relay.store.protocols import Tx, Value
 from relay.store.text import distance
+from relay.wording import say
 
 _CANDIDATES = 1000
 _LOOK_CLOSER = 50
@@ -33,10 +34,12 @@ def reset(tx: Tx, address_key: str, *, now: datetime, by: str, note: str = "") -
     """Count from zero again and lift the automatic blocks; return the blocks that were lifted."""
     tx.run("addresses.reset", {"address": address_key, "now": now})
     lifted = suppressions.unblock(
-        tx, address_key, scope="address", now=now, by=by, note=note or "counter reset", automatic_only=True
+        tx, address_key, scope="address", now=now, by=by, note=note or say("counter reset"), automatic_only=True
     )
-    text = f"Error counter reset{f'; {len(lifted)} automatic block lifted' if lifted else ''}"
-    events.add(tx, Event(at=now, kind="reset", text=f"{text}. {note}".rstrip(), address=address_key, by=by))
+    text = say("Error counter reset[; {count} automatic block lifted]", count=len(lifted) or "")
+    events.add(
+        tx, Event(at=now, kind="reset", text=f"{text}. {note}" if note else f"{text}.", address=address_key, by=by)
+    )
     return lifted
 
 

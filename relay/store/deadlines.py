@@ -13,6 +13,7 @@ from relay.deadline import ENTRY, text
 from relay.model import APP_HOLD, DeliveryId, Event, Message
 from relay.store import events, notices, rows
 from relay.store.protocols import Tx, Value
+from relay.wording import say
 
 
 def near(tx: Tx, *, now: datetime, notice: timedelta, limit: int) -> list[DeliveryId]:
@@ -36,7 +37,7 @@ def warn(tx: Tx, delivery_id: DeliveryId, *, now: datetime) -> Message | None:
         app=row["app"],
         at=now,
     )
-    said = f"Not arrived yet: {text(message)}; the desk was told"
+    said = say("Not arrived yet: {why}; the desk was told", why=text(message))
     events.add(
         tx,
         Event(

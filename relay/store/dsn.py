@@ -21,6 +21,7 @@ from relay.model import Attempt, Delivery, DeliveryId, Event, Message, MessageId
 from relay.status import Status
 from relay.store import content, events, rows, spool, suppressions
 from relay.store.protocols import Row, Tx, Value
+from relay.wording import say
 
 #: Recipients in one notification, which is what many programs read of one; rows of the list in one look.
 _MOST = 50
@@ -90,7 +91,12 @@ def settle(tx: Tx, matter: Matter, notification: Submission, *, now: datetime) -
     """
     _take(tx, matter)
     spool.accept(tx, notification)
-    _note(tx, matter, f"Its sender is told by mail: {matter.action} (message {notification.message.id})", now=now)
+    _note(
+        tx,
+        matter,
+        say("Its sender is told by mail: {action} (message {id})", action=matter.action, id=notification.message.id),
+        now=now,
+    )
 
 
 def give_up(tx: Tx, matter: Matter, *, now: datetime) -> None:
@@ -100,7 +106,7 @@ def give_up(tx: Tx, matter: Matter, *, now: datetime) -> None:
         NotSettled: as `settle`.
     """
     _take(tx, matter)
-    _note(tx, matter, f"Its sender could not be told: {matter.action}", now=now)
+    _note(tx, matter, say("Its sender could not be told: {action}", action=matter.action), now=now)
 
 
 def _matter(

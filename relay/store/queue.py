@@ -17,6 +17,7 @@ from relay.store import content, events, filters, rows
 from relay.store.filters import Selection
 from relay.store.protocols import Row, Tx
 from relay.store.text import like_pattern
+from relay.wording import say
 
 __all__ = [
     "DomainQueue",
@@ -147,7 +148,7 @@ def flush(tx: Tx, chosen: Selection, *, now: datetime, by: str) -> int:
     count = tx.run("queue.flush", {"ids": _ids(found), "now": now})
     for mx in {row["mx"] for row in found if row["mx"]}:
         tx.run("sites.forgive", {"mx": mx})
-    _note(tx, found, kind="flush", text="Next try brought forward to now", now=now, by=by)
+    _note(tx, found, kind="flush", text=say("Next try brought forward to now"), now=now, by=by)
     return count
 
 
@@ -155,7 +156,14 @@ def hold(tx: Tx, chosen: Selection, *, reason: str, now: datetime, by: str) -> i
     """Keep from being sent until released; return how many."""
     found = [row for row in _select(tx, chosen) if row["held"] is None]
     count = tx.run("queue.hold", {"ids": _ids(found), "held": reason or "held by hand"})
-    _note(tx, found, kind="hold", text=f"Held: {reason or 'by hand'}", now=now, by=by)
+    _note(
+        tx,
+        found,
+        kind="hold",
+        text=say("Held: {note}", note=reason) if reason else say("Held: by hand"),
+        now=now,
+        by=by,
+    )
     return count
 
 
@@ -168,7 +176,7 @@ def release(tx: Tx, chosen: Selection, *, now: datetime, by: str) -> int:
     held = [row for row in _select(tx, chosen) if row["held"] is not None]
     found = [row for row in held if is_named or row["held"] != APP_HOLD]
     count = tx.run("queue.release", {"ids": _ids(found), "now": now})
-    _note(tx, found, kind="release", text="Released to be sent", now=now, by=by)
+    _note(tx, found, kind="release", text=say("Released to be sent"), now=now, by=by)
     return count
 
 
@@ -183,7 +191,7 @@ def cancel(tx: Tx, chosen: Selection, *, now: datetime, by: str, reason: str = "
     for row in found:
         check_transition(Status(row["status"]), Status.CANCELLED)
     tx.run("queue.cancel", {"ids": _ids(found), "now": now})
-    _note(tx, found, kind="cancel", text=f"Cancelled{': ' + reason if reason else ''}", now=now, by=by)
+    _note(tx, found, kind="cancel", text=say("Cancelled[: {how}]", how=reason), now=now, by=by)
     for message_id in {row["message_id"] for row in found if row["store_content"] != "all"}:
         content.drop_if_ended(tx, MessageId(message_id))
     return [DeliveryId(row["id"]) for row in found]

@@ -23,6 +23,7 @@ from relay.settings import IncidentSettings, Suppressions
 from relay.status import FAILED, OPEN, Status, check_transition
 from relay.store import content, counters, dsn, events, incidents, notices, rows, suppressions
 from relay.store.protocols import Row, Tx, Value
+from relay.wording import say
 
 #: Successes are written to address and domain when the last one noted is older than this: a day is exact enough for
 #: "took mail in the last 90 days", and saves two rows on nearly every delivery.
@@ -273,18 +274,18 @@ def _block(tx: Tx, subject: Row, disposition: Disposition, reason: str) -> Suppr
 
 
 def _note_late(tx: Tx, subject: Row, disposition: Disposition) -> None:
-    said = disposition.reply.text if disposition.reply else "no answer"
+    said = disposition.reply.text if disposition.reply else say("no answer")
     _note(
         tx,
         subject,
         disposition,
         kind="late_result",
-        text=f"A running attempt ended later ({disposition.status}): {said}",
+        text=say("A running attempt ended later ({status}): {reply}", status=disposition.status, reply=said),
     )
 
 
 def _note_suppressed(tx: Tx, subject: Row, disposition: Disposition) -> None:
-    said = disposition.reply.text if disposition.reply else "the address is blocked"
+    said = disposition.reply.text if disposition.reply else say("the address is blocked")
     _note(tx, subject, disposition, kind="suppressed", text=said)
 
 

@@ -16,6 +16,7 @@ from relay.address import address_key, domain_of
 from relay.model import Delivery, Event
 from relay.store import events
 from relay.store.protocols import Row, Tx, Value
+from relay.wording import say
 
 #: The kind of the event that a redirected delivery leaves with its old address.
 REDIRECTED = "redirected"
@@ -105,7 +106,12 @@ def _note(delivery: Delivery, *, now: datetime, by: str, note: str = "") -> Even
     return Event(
         at=now,
         kind=REDIRECTED,
-        text=f"Meant for {asked_for}, redirected to {delivery.address}{f' ({note})' if note else ''}",
+        text=say(
+            "Meant for {asked_for}, redirected to {address}[ ({note})]",
+            asked_for=asked_for,
+            address=delivery.address,
+            note=note,
+        ),
         message_id=delivery.message_id,
         delivery_id=delivery.id,
         address=address_key(asked_for),

@@ -39,6 +39,7 @@ from relay.status import OPEN, Status
 from relay.store import dsn, events, notices, suppressions
 from relay.store.protocols import Row, Tx
 from relay.store.record import record
+from relay.wording import say
 
 _NOT_SPAM = "not-spam"
 _SHOWN = 300  # of a reason that strangers wrote
@@ -71,14 +72,14 @@ def apply(tx: Tx, case: Case) -> None:
             _complained(tx, case)
         case ReportKind.AUTO_REPLY:
             _mark(tx, case, "auto_reply")
-            _note(tx, case, "auto_reply", f"An automatic answer came: {clean(case.title)}".removesuffix(": "))
+            _note(tx, case, "auto_reply", say("An automatic answer came[: {text}]", text=clean(case.title)))
         case ReportKind.DELAY:
-            _note(tx, case, "delayed", f"A server reports that it still tries: {case.reason}")
+            _note(tx, case, "delayed", say("A server reports that it still tries: {reply}", reply=case.reason))
             _pass_on(tx, case, dsn_rules.DELAY, Action.DELAYED)
         case ReportKind.DELIVERED:
             _arrived(tx, case)
         case ReportKind.NONE if is_not_spam(case.report):
-            _note(tx, case, "not_spam", "The recipient says that it was no spam; nothing was changed")
+            _note(tx, case, "not_spam", say("The recipient says that it was no spam; nothing was changed"))
 
 
 def is_not_spam(report: Report) -> bool:
@@ -88,7 +89,12 @@ def is_not_spam(report: Report) -> bool:
 
 def note_unread(tx: Tx, case: Case) -> None:
     """Tell that something is there for a person to read."""
-    _note(tx, case, "unread_report", f"Something came back that could not be understood: report {case.report_id}")
+    _note(
+        tx,
+        case,
+        "unread_report",
+        say("Something came back that could not be understood: report {id}", id=case.report_id),
+    )
 
 
 def reason(report: Report, said: ReportedRecipient) -> str:
@@ -107,10 +113,10 @@ def _bounced(tx: Tx, case: Case) -> None:
     category = said.category or Category.UNKNOWN
     end = endings.end_of_bounce(status, reply_class=said.reply_class, category=category)
     if end is None:
-        what = "An earlier copy came back" if status in OPEN else "It came back"
-        _note(tx, case, "returned", f"{what}: {case.reason}")
+        earlier = say("An earlier copy came back: {reply}", reply=case.reason)
+        _note(tx, case, "returned", earlier if status in OPEN else say("It came back: {reply}", reply=case.reason))
         return
-    _note(tx, case, "returned", f"It came back after it was accepted: {case.reason}")
+    _note(tx, case, "returned", say("It came back after it was accepted: {reply}", reply=case.reason))
     is_hard = said.reply_class is ReplyClass.HARD
     outcome = Outcome(
         reply_class=ReplyClass.HARD if is_hard else ReplyClass.SOFT,
@@ -155,13 +161,15 @@ def _complained(tx: Tx, case: Case) -> None:
         app=case.subject["app"],
         at=case.at,
     )
-    end = "the address is blocked" if is_new else "the address was blocked for that already"
-    _note(tx, case, "complaint", f"The recipient marked it as spam ({feedback}); {end}")
+    end = say("the address is blocked") if is_new else say("the address was blocked for that already")
+    _note(
+        tx, case, "complaint", say("The recipient marked it as spam ({feedback}); {what}", feedback=feedback, what=end)
+    )
 
 
 def _arrived(tx: Tx, case: Case) -> None:
     subject = case.subject
-    _note(tx, case, "receipt", f"A server reports that it arrived: {case.reason}".removesuffix(": "))
+    _note(tx, case, "receipt", say("A server reports that it arrived[: {reply}]", reply=case.reason))
     is_relayed = case.said.action == Action.RELAYED
     _pass_on(tx, case, dsn_rules.SUCCESS, Action.RELAYED if is_relayed else Action.DELIVERED)
     if Status(subject["status"]) is Status.SENT:

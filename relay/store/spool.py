@@ -24,6 +24,7 @@ from relay.store.content import load as load_content
 from relay.store.protocols import Row, Tx, Value
 from relay.store.record import Recorded, record, record_all
 from relay.store.text import reference_key
+from relay.wording import say
 
 __all__ = [
     "Packed",
@@ -233,7 +234,7 @@ def _interrupted(row: Row, now: datetime) -> Event:
     return Event(
         at=now,
         kind="interrupted",
-        text="The process sending it stopped. The outcome of a running attempt is unknown; it is sent again.",
+        text=say("The process sending it stopped. The outcome of a running attempt is unknown; it is sent again."),
         message_id=row["message_id"],
         delivery_id=row["id"],
     )

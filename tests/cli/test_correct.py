@@ -189,10 +189,10 @@ def test_what_was_resent_in_vain_to_the_old_address_is_one_mail(desk: Desk) -> N
 SOON, PAST = timedelta(days=1), timedelta(hours=-2)
 
 LEFT_OUT = [
-    ("stopped", "was stopped by a person"),
-    ("elsewhere", "reached other@example.com by another resend"),
+    ("stopped", "it was stopped by a person"),
+    ("elsewhere", "it reached other@example.com by another resend"),
     ("expired", "its time was over on"),
-    ("reminder", "is a reminder of something that began on"),
+    ("reminder", "it is a reminder of something that began on"),
     ("not_kept", "its content is not kept any more"),
     ("soon", None),
     ("confirmation", None),

@@ -152,7 +152,7 @@ def test_the_text_form_shows_the_worst_first_and_the_record_to_paste(desk: Desk,
     outside.dns.set(HOTEL, Records(txt=("v=spf1 mx -all",)))
     ran = desk.run("doctor")
     lines = ran.out.splitlines()
-    assert lines[0].startswith("bad     sender.spf  hotel.example: 192.0.2.25: not allowed (-)")
+    assert lines[0].startswith("bad     sender.spf  hotel.example: address 192.0.2.25: not allowed (-)")
     assert f'            hotel.example. IN TXT "v=spf1 mx ip4:{OURS} -all"' in lines
     assert lines[-1].startswith("1 bad, ")
 

@@ -268,7 +268,7 @@ def test_every_kind_of_event_that_is_written_has_a_word() -> None:
     kinds = set()
     for path in (Path(catalogues.__file__).parents[1] / "relay").rglob("*.py"):
         source = path.read_text(encoding="utf-8")
-        for call in re.findall(r"\b(?:Event|_note)\(((?:[^()]|\([^()]*\))*)\)", source):
+        for call in re.findall(r"\b(?:Event|_note)\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)", source):
             kinds |= set(re.findall(r'\bkind="(\w+)"', call)) | set(re.findall(r'^tx, case, "(\w+)",', call.strip()))
     assert {"resend", "cancel", "auto_reply", "deadline"} <= kinds
     assert kinds <= labels.EVENT.keys()

@@ -14,6 +14,7 @@ from relay.model import new_id
 from relay.store import accounts, invitations
 from relay.store.audit import Actor
 from relay.store.protocols import Tx
+from relay.wording import say
 
 _SHOWN = 100
 
@@ -33,7 +34,7 @@ def create_account(
     """Make an account; without a password nobody can sign in to it until a link was used."""
     fault = fault_of_name(name) or fault_of_apps(tuple(apps))
     if fault is not None:
-        return no("bad_value", f"{fault[0].upper()}{fault[1:]}.")
+        return no("bad_value", fault)
     account = Account(
         id=new_id(),
         name=name,
@@ -45,11 +46,13 @@ def create_account(
         created_at=now,
     )
     if not accounts.add(tx, account):
-        return no("taken", f"There is an account {name} already.")
+        return no("taken", say("There is an account {name} already.", name=name))
     if role is Role.ADMIN:
         invitations.end_first(tx)
     note(tx, Action.ADD_ACCOUNT, name, actor=actor, now=now, text=_rights(account))
-    return Answer(key="done", sentence=f"Account {name} was made: {_rights(account)}.", count=1)
+    return Answer(
+        key="done", sentence=say("Account {name} was made: {what}.", name=name, what=_rights(account)), count=1
+    )
 
 
 def change_account(
@@ -68,7 +71,7 @@ def change_account(
     if account is None:
         return _unknown(name)
     if (fault := fault_of_apps(tuple(apps or ()))) is not None:
-        return no("bad_value", f"{fault[0].upper()}{fault[1:]}.")
+        return no("bad_value", fault)
     wanted = replace(
         account,
         shown=account.shown if shown is None else " ".join(shown.split())[:_SHOWN],
@@ -77,14 +80,23 @@ def change_account(
         may_read_content=account.may_read_content if may_read_content is None else may_read_content,
     )
     if wanted == account:
-        return Answer(key="unchanged", sentence=f"{account.name} is so already: {_rights(account)}.")
+        return Answer(
+            key="unchanged", sentence=say("{name} is so already: {what}.", name=account.name, what=_rights(account))
+        )
     if wanted.role is not Role.ADMIN and _is_last_admin(tx, account):
         return _last(account)
     accounts.change(tx, wanted)
     if _rights(wanted) != _rights(account):
         end_all(tx, account)
-    note(tx, Action.CHANGE_ACCOUNT, account.name, actor=actor, now=now, text=f"{_rights(account)} -> {_rights(wanted)}")
-    return Answer(key="done", sentence=f"{account.name} is now {_rights(wanted)}.", count=1)
+    note(
+        tx,
+        Action.CHANGE_ACCOUNT,
+        account.name,
+        actor=actor,
+        now=now,
+        text=say("{what} -> {which}", what=_rights(account), which=_rights(wanted)),
+    )
+    return Answer(key="done", sentence=say("{name} is now {what}.", name=account.name, what=_rights(wanted)), count=1)
 
 
 def disable_account(tx: Tx, name: str, *, actor: Actor, now: datetime) -> Answer:
@@ -95,10 +107,10 @@ def disable_account(tx: Tx, name: str, *, actor: Actor, now: datetime) -> Answer
     if _is_last_admin(tx, account):
         return _last(account)
     if not accounts.disable(tx, account.id, at=now):
-        return Answer(key="unchanged", sentence=f"{account.name} is disabled already.")
+        return Answer(key="unchanged", sentence=say("{name} is disabled already.", name=account.name))
     end_all(tx, account)
     note(tx, Action.DISABLE_ACCOUNT, account.name, actor=actor, now=now)
-    return Answer(key="done", sentence=f"{account.name} is disabled and signed out everywhere.", count=1)
+    return Answer(key="done", sentence=say("{name} is disabled and signed out everywhere.", name=account.name), count=1)
 
 
 def enable_account(tx: Tx, name: str, *, actor: Actor, now: datetime) -> Answer:
@@ -107,9 +119,9 @@ def enable_account(tx: Tx, name: str, *, actor: Actor, now: datetime) -> Answer:
     if account is None:
         return _unknown(name)
     if not accounts.enable(tx, account.id):
-        return Answer(key="unchanged", sentence=f"{account.name} is not disabled.")
+        return Answer(key="unchanged", sentence=say("{name} is not disabled.", name=account.name))
     note(tx, Action.ENABLE_ACCOUNT, account.name, actor=actor, now=now)
-    return Answer(key="done", sentence=f"{account.name} can sign in again.", count=1)
+    return Answer(key="done", sentence=say("{name} can sign in again.", name=account.name), count=1)
 
 
 def set_password(tx: Tx, name: str, *, password_hash: str, actor: Actor, now: datetime) -> Answer:
@@ -122,7 +134,7 @@ def set_password(tx: Tx, name: str, *, password_hash: str, actor: Actor, now: da
     accounts.set_password(tx, account.id, password_hash=password_hash)
     end_all(tx, account)
     note(tx, Action.SET_PASSWORD, account.name, actor=actor, now=now)
-    sentence = f"{account.name} has a new password and is signed out everywhere."
+    sentence = say("{name} has a new password and is signed out everywhere.", name=account.name)
     return Answer(key="done", sentence=sentence, count=1)
 
 
@@ -133,9 +145,10 @@ def prefer(tx: Tx, wanted: Account, *, actor: Actor, now: datetime) -> None:
 
 
 def _rights(account: Account) -> str:
-    content = "" if account.may_read_content else ", may not read mail"
-    apps = f", only {', '.join(account.apps)}" if account.apps else ""
-    return f"{account.role}{content}{apps}"
+    apps = ", ".join(account.apps)
+    if not account.may_read_content:
+        return say("{what}, may not read mail[, only {apps}]", what=account.role, apps=apps)
+    return say("{what}, only {apps}", what=account.role, apps=apps) if apps else account.role.value
 
 
 def _is_last_admin(tx: Tx, account: Account) -> bool:
@@ -144,8 +157,8 @@ def _is_last_admin(tx: Tx, account: Account) -> bool:
 
 
 def _last(account: Account) -> Answer:
-    return no("last_admin", f"{account.name} is the only admin; make another one first.")
+    return no("last_admin", say("{name} is the only admin; make another one first.", name=account.name))
 
 
 def _unknown(name: str) -> Answer:
-    return no("not_found", f"There is no account {name}.")
+    return no("not_found", say("There is no account {name}.", name=name))

@@ -13,6 +13,7 @@ from relay.store import tokens
 from relay.store.audit import Actor
 from relay.store.protocols import Tx
 from relay.store.tokens import Token
+from relay.wording import say
 
 #: How a token begins, so that it is known for one of ours wherever it turns up.
 PREFIX = "wb_"
@@ -23,15 +24,15 @@ def add_token(tx: Tx, name: str, *, role: Role, actor: Actor, now: datetime, app
     """Make a token and give it, this once; an Answer says why not."""
     fault = fault_of_name(name) or fault_of_apps(tuple(apps))
     if fault is not None:
-        return no("bad_value", f"{fault[0].upper()}{fault[1:]}.")
+        return no("bad_value", fault)
     secret = PREFIX + secrets.token_urlsafe(32)
     made = Token(
         name=name, prefix=secret[:_SHOWN], role=role, apps=tuple(dict.fromkeys(apps)), created_at=now, by=actor.by
     )
     if not tokens.add(tx, secret, made):
-        return no("taken", f"There is a token {name} already; revoke it first.")
-    only = f", only {', '.join(made.apps)}" if made.apps else ""
-    note(tx, Action.ADD_TOKEN, name, actor=actor, now=now, text=f"{role}{only}", kind="token")
+        return no("taken", say("There is a token {name} already; revoke it first.", name=name))
+    text = say("{what}, only {apps}", what=role, apps=", ".join(made.apps)) if made.apps else role.value
+    note(tx, Action.ADD_TOKEN, name, actor=actor, now=now, text=text, kind="token")
     return secret
 
 
@@ -39,9 +40,9 @@ def revoke_token(tx: Tx, name: str, *, actor: Actor, now: datetime) -> Answer:
     """Let a token count no more, from this moment on."""
     known = tokens.named(tx, name)
     if known is None or not tokens.revoke(tx, name, now=now):
-        return no("not_found", f"There is no token {name} in use.")
+        return no("not_found", say("There is no token {name} in use.", name=name))
     note(tx, Action.REVOKE_TOKEN, known.name, actor=actor, now=now, kind="token")
-    return Answer(key="done", sentence=f"Token {known.name} counts no more.", count=1)
+    return Answer(key="done", sentence=say("Token {name} counts no more.", name=known.name), count=1)
 
 
 def bearer(tx: Tx, secret: str) -> Token | None:

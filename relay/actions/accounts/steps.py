@@ -12,6 +12,7 @@ from relay.actions.answer import Answer, no
 from relay.store import accounts
 from relay.store.audit import Actor
 from relay.store.protocols import Tx
+from relay.wording import say
 
 
 def start_totp(tx: Tx, account: Account) -> str | None:
@@ -31,21 +32,21 @@ def confirm_totp(tx: Tx, account: Account, code: str, *, actor: Actor, now: date
     """Switch the second step on, when the code shows that the telephone has the secret."""
     known = accounts.get(tx, account.id)
     if known is None or known.totp_secret is None or known.has_second_step:
-        return no("not_started", "There is no second step to confirm.")
+        return no("not_started", say("There is no second step to confirm."))
     step = totp.match(known.totp_secret, code, now=now, last_step=None)
     if step is None or not accounts.use_step(tx, known.id, secret=known.totp_secret, step=step):
-        return no("wrong", "The code is wrong; look at the clock of the telephone and take the newest one.")
+        return no("wrong", say("The code is wrong; look at the clock of the telephone and take the newest one."))
     note(tx, Action.ADD_SECOND_STEP, known.name, actor=actor, now=now)
-    return Answer(key="done", sentence=f"{known.name} signs in with a code from now on.", count=1)
+    return Answer(key="done", sentence=say("{name} signs in with a code from now on.", name=known.name), count=1)
 
 
 def remove_totp(tx: Tx, name: str, *, actor: Actor, now: datetime) -> Answer:
     """Let an account sign in without a code again: a telephone was lost, or its owner wants it so."""
     account = accounts.named(tx, name)
     if account is None:
-        return no("not_found", f"There is no account {name}.")
+        return no("not_found", say("There is no account {name}.", name=name))
     if account.totp_secret is None:
-        return Answer(key="unchanged", sentence=f"{account.name} signs in without a code already.")
+        return Answer(key="unchanged", sentence=say("{name} signs in without a code already.", name=account.name))
     accounts.set_totp(tx, account.id, secret=None)
     note(tx, Action.REMOVE_SECOND_STEP, account.name, actor=actor, now=now)
-    return Answer(key="done", sentence=f"{account.name} signs in without a code.", count=1)
+    return Answer(key="done", sentence=say("{name} signs in without a code.", name=account.name), count=1)

@@ -12,6 +12,7 @@ from relay.store import accounts, invitations, sessions
 from relay.store.audit import Actor
 from relay.store.protocols import Tx
 from relay.store.sessions import Session
+from relay.wording import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +68,13 @@ def sign_out_everywhere(tx: Tx, name: str, *, actor: Actor, now: datetime) -> An
     """End all sessions and links of an account."""
     account = accounts.named(tx, name)
     if account is None:
-        return no("not_found", f"There is no account {name}.")
+        return no("not_found", say("There is no account {name}.", name=name))
     count = end_all(tx, account)
     note(tx, Action.SIGN_OUT_EVERYWHERE, account.name, actor=actor, now=now)
-    where = "nowhere signed in" if count == 0 else "signed out everywhere"
-    return Answer(key="done", sentence=f"{account.name} is {where}.", count=count)
+    sentence = say("{name} is signed out everywhere.", name=account.name)
+    if count == 0:
+        sentence = say("{name} is nowhere signed in.", name=account.name)
+    return Answer(key="done", sentence=sentence, count=count)
 
 
 def end_all(tx: Tx, account: Account) -> int:
