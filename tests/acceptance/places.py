@@ -18,7 +18,7 @@ from tests.acceptance.test_pages import PAGES, address_of
 #: Pages beside those of test_pages, for somebody who is signed in as admin.
 MORE = [
     *("/", "/?span=30d", "/todo", "/todo?tab=cleared", "/todo/{notice}", "/incidents", "/incidents/{incident}"),
-    *("/{customer}", "/{customer}/correct", "/{customer}/erase", "/log?refused=1"),
+    *("/{customer}", "/{customer}/correct", "/{customer}/erase", "/log?refused=1", "/log/views"),
 ]
 
 #: Pages for somebody who is not.
@@ -26,6 +26,7 @@ OUTSIDE = ["/sign-in", "/link/nothing-of-the-kind", "/open/bookings/{signed}"]
 
 #: Addresses that give no page: parts of pages, files, pictures, and a redirection.
 NO_PAGES = {
+    *("/sign-in/outside", "/sign-in/outside/back"),
     *("/healthz", "/static/{version}/{name}", "/badge/booking/{ref}.svg"),
     *("/home/live", "/home/steps", "/log/live", "/m/{id}/live", "/bookings/{ref:path}/rows", "/customers/{id}/rows"),
     *("/todo/{id}/mails", "/queue/rows", "/domains/found", "/domains/{domain}/found"),
