@@ -15,9 +15,10 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from dashboard import blocks, labels, links, static
+from dashboard import blocks, causes, labels, links, static
 from dashboard.tongue import Tongue
 from dashboard.values import said
+from relay.model import Event
 from relay.moments import json_time
 
 
@@ -34,6 +35,7 @@ def environment() -> jinja2.Environment:
     )
     env.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
     env.filters |= {"when": when, "clock": clock, "ago": ago, "words": words, "said": value, "mailbox": mailbox}
+    env.filters["in_words"] = in_words
     env.globals |= {"static": static.url, "labels": labels, "links": links, "blocks": blocks}
     return env
 
@@ -69,6 +71,12 @@ def words(context: Context, source: str) -> str:
 def value(context: Context, what: object) -> str:
     """Say a setting's value with its unit."""
     return said(what, _tongue(context))
+
+
+@pass_context
+def in_words(context: Context, event: Event) -> str:
+    """Say what an event says, with the words of labels for those of the programs."""
+    return causes.in_words(event.kind, event.text, _tongue(context))
 
 
 def mailbox(address: str) -> Markup:
