@@ -15,9 +15,10 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from dashboard import blocks, labels, links, static
+from dashboard import blocks, causes, labels, links, static
 from dashboard.tongue import Tongue
 from dashboard.values import said
+from relay.model import Event
 from relay.moments import json_time
 
 
@@ -39,6 +40,7 @@ def environment() -> jinja2.Environment:
         "ago": ago,
         "words": words,
         "told": told,
+        "in_words": in_words,
         "said": value,
         "mailbox": mailbox,
     }
@@ -83,6 +85,13 @@ def told(context: Context, said: str) -> str:
 def value(context: Context, what: object) -> str:
     """Say a setting's value with its unit."""
     return said(what, _tongue(context))
+
+
+@pass_context
+def in_words(context: Context, event: Event) -> str:
+    """Say what an event says, with the words of labels for those of the programs."""
+    tongue = _tongue(context)
+    return tongue.told(causes.in_words(event.kind, event.text, tongue))
 
 
 def mailbox(address: str) -> Markup:

@@ -29,8 +29,9 @@ from relay.model import (
     new_id,
 )
 from relay.status import Status
-from relay.store import log, refusals, spool
+from relay.store import log, refusals, saved_views, spool
 from relay.store.protocols import Store
+from relay.store.saved_views import SavedView
 
 #: Who books, in five languages: name, address, subject, kind.
 GUESTS = [
@@ -228,6 +229,9 @@ class Seeder:
 def fill(store: Store) -> Seeded:
     """Put everything in that the pages have to show."""
     house = Seeder(store)
+    for name, text in (("Full mailboxes", "reason:mailbox_full"), ("Alle verspäteten Bestätigungen", "status:pending")):
+        view = SavedView(name=name, text=text, by="bob", saved_at=datetime.now(UTC))
+        store.write_now(lambda tx, view=view: saved_views.add(tx, view))  # type: ignore[misc]
     ok = "250 2.0.0 Ok: queued as 4XyZ"
     number = 21000
     delivered = deferred = None

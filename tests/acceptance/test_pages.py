@@ -15,7 +15,7 @@ from tests.acceptance.conftest import FullHouse
 
 PAGES = [
     *("/no-such-page", "/users", "/users/bob", "/me"),
-    *("/log", "/log?q=virtanen", "/log?q=status:invalid", "/log?q=nothing-like-this"),
+    *("/log", "/log?q=virtanen", "/log?q=status:invalid", "/log?q=nothing-like-this", "/log/views"),
     *("/queue", "/queue/posti.example", "/domains", "/domains/hotel.example", "/senders", "/settings", "/audit"),
     *("/senders/hotel?picture=BK-%23%23%23%23%23", "/help", "/help/statuses"),
     *("/bookings/{booking}", "/bookings/BK-29013", "/bookings/BK-20877/resend"),

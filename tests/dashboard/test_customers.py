@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dashboard.causes import in_words
+from dashboard.tongue import Tongue
+from relay import actions
 from relay.model import Delivery
 from relay.status import Status
 from tests.dashboard.house import House, token_of
@@ -300,3 +303,30 @@ def test_hostile_text_is_only_text(house: House) -> None:
     client = house.client("bob")
     for url in (_page_of(house, one), f"/customers?q={nasty}", "/customers?q=anna"):
         assert nasty not in client.get(url).text
+
+
+def test_notes_say_reasons_in_words(house: House) -> None:
+    mail = _blocked(house)
+    wanted, now = actions.Wanted(address="anna@example.com"), datetime.now(UTC)
+    assert house.store.write_now(lambda tx: actions.clear_notices(tx, wanted, by="bob", now=now)).is_done
+    page = house.client("bob").get(_page_of(house, mail)).text
+    notes = page[page.index('id="notes"') :].split("</section>")[0]
+    assert "Notice cleared (Address does not exist" in notes
+    assert "no-mailbox" not in notes
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        (
+            "undo",
+            "Automatic block undone (invalid_address, rule x)",
+            "Automatic block undone (Address does not exist, rule x)",
+        ),
+        ("reclassify", "now invalid, blocked (errors)", "now invalid, blocked (Blocked after errors)"),
+        ("notice", "Notice cleared: she (moved) (unheard-of)", "Notice cleared: she (moved) (unheard-of)"),
+        ("redirected", "Meant for a@b.example, redirected to c@b.example (moved)", ""),
+    ],
+)
+def test_only_words_of_ours_are_put_in_words(kind: str, text: str, said: str) -> None:
+    assert in_words(kind, text, Tongue("en")) == (said or text)

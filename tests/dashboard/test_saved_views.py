@@ -107,8 +107,8 @@ def test_views_are_renamed_and_deleted_by_their_owner_or_an_admin(house: House) 
         answer = house.client(who).post(f"/log/views/{kept.id}/delete", data={"token": token})
         assert said in house.client(who).get(answer.headers["location"]).text
     assert house.store.read_now(saved_views.every) == []
-    said = [(one["by"], one["action"], one["on"]) for one in house.audited[1:]]
-    assert said == [
+    noted = [(one["by"], one["action"], one["on"]) for one in house.audited[1:]]
+    assert noted == [
         ("bob", "rename_view", "Anna"),
         ("olga", "delete_view (not_yours)", "Annas"),
         ("alice", "delete_view", "Annas"),
