@@ -9,7 +9,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 LOCK := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
 CONFIG := $(wildcard config.toml)
 
-.PHONY: help run test lint format demo cluster-demo bench corpus kill-test lock clean cluster-test simulation catalogues screenshots
+.PHONY: help run test lint format demo cluster-demo bench corpus kill-test lock clean cluster-test simulation catalogues screenshots acceptance
 
 help:
 	@echo "make run        start Waybill (with ./config.toml when it exists, otherwise on 127.0.0.1:2525)"
@@ -17,6 +17,7 @@ help:
 	@echo "make cluster-demo  two nodes on one PostgreSQL, one of them killed (needs Debian's postgresql)"
 	@echo "make screenshots  photograph the six main pages for the README (needs Debian's chromium)"
 	@echo "make test       format check, lint, types and all tests"
+	@echo "make acceptance every page in five languages, light and dark, at three widths, and the long journeys (up to half an hour)"
 	@echo "make lint       format check, lint and types alone"
 	@echo "make format     put the code into form"
 	@echo "make catalogues gather the texts of the dashboard for translation; says how many have none yet"
@@ -62,6 +63,10 @@ lint: $(DEV_STAMP)
 # Most tests wait for processes, so two run at a time on two cores. The last line printed is pytest's own summary.
 test: lint
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --max-worker-restart 1 --dist loadfile
+
+# One window goes over all pages, so the tests are few and long: each is given to whoever is free.
+acceptance: $(DEV_STAMP)
+	@$(BIN)/python -m pytest -m slow --numprocesses auto --dist load tests/acceptance
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff format .

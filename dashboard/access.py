@@ -32,6 +32,7 @@ class Person:
     zone: str = ""  #: "" = the instance's
     theme: str = ""  #: light | dark | "" = as the device
     has_keys: bool = True  #: letter keys are on
+    is_compact: bool = False  #: low rows in long tables
 
 
 class Gate(Protocol):

@@ -18,6 +18,9 @@ from dashboard.checking import Checker
 from dashboard.counts import Counts
 from dashboard.desk import Audit, Tools
 from dashboard.guard import Headers, not_found
+from dashboard.rendering import environment
+from dashboard.single_sign_on import provider_of
+from dashboard.tongue import LANGUAGES, Tongue
 from dashboard.views import (
     audit,
     blocked,
@@ -38,6 +41,7 @@ from dashboard.views import (
     senders,
     settings,
     sign_in,
+    sign_in_outside,
     todo,
 )
 from relay.settings import Config
@@ -47,6 +51,7 @@ from relay.store.protocols import Store
 ROUTES: list[Route] = [
     *health.ROUTES,
     *sign_in.ROUTES,
+    *sign_in_outside.ROUTES,
     *home.ROUTES,
     *log.ROUTES,
     *messages.ROUTES,
@@ -86,6 +91,15 @@ def build(config: Config, store: Store, *, gate: Gate, audit: Audit, nudge: Call
     app.state.gate = gate
     app.state.is_https = is_https
     app.state.checker = Checker()
+    app.state.provider = provider_of(config)
     app.state.counts = Counts()
     app.state.tools = Tools(config=config, store=store, nudge=nudge, audit=audit)
     return app
+
+
+def warm() -> None:
+    """Read what the first reader would wait for: templates and catalogues; under a second."""
+    for name in environment().list_templates():
+        environment().get_template(name)
+    for code in LANGUAGES:
+        Tongue(code).text("Home")

@@ -25,6 +25,27 @@ SENTENCES: dict[tuple[str, str], str] = {
     ("to-do", "done"): N_("It is on the to-do list now."),
     ("to-do", "already"): N_("It is on the to-do list already."),
     ("resend_many", "done"): N_("Queued again: {count}. The list shows when they have arrived."),
+    # -- the log
+    ("to-do_many", "done"): N_("On the to-do list now: {count}."),
+    ("to-do_many", "partly"): N_(
+        "On the to-do list now: {count}. The others stand there already, or nobody at the desk can help them."
+    ),
+    ("to-do_many", "nothing"): N_(
+        "Nothing was added: they stand on the to-do list already, or nobody at the desk can help them."
+    ),
+    ("to-do_many", "none_ticked"): N_("Tick the emails that should go on the to-do list first."),
+    ("save_view", "done"): N_("The view is saved. Colleagues see it too."),
+    ("save_view", "taken"): N_("Not saved: there is a view of that name already."),
+    ("save_view", "bad_name"): N_("Not saved: give the view a name of at most 60 letters."),
+    ("save_view", "too_many"): N_("Not saved: there are 50 views already. Delete one first."),
+    ("rename_view", "done"): N_("The view has its new name."),
+    ("rename_view", "taken"): N_("Not renamed: there is a view of that name already."),
+    ("rename_view", "bad_name"): N_("Not renamed: give the view a name of at most 60 letters."),
+    ("rename_view", "not_found"): N_("There is no such view any more."),
+    ("rename_view", "not_yours"): N_("Only whoever saved a view, or an admin, may change it."),
+    ("delete_view", "done"): N_("The view is deleted. The emails it showed are still there."),
+    ("delete_view", "not_found"): N_("There is no such view any more."),
+    ("delete_view", "not_yours"): N_("Only whoever saved a view, or an admin, may change it."),
     # -- customers and blocks
     # -- notices and incidents
     ("send_test", "done"): N_("The test email is queued. The tick turns green when it has arrived."),

@@ -26,12 +26,14 @@ from dashboard.banners import SENTENCES
 from dashboard.tongue import LANGUAGES, Tongue
 from relay import actions
 from relay.actions import Answer
-from relay.errors import Refused
+from relay.errors import Refused, StoreError
 from relay.settings import Config
-from relay.store import form_tokens
+from relay.store import form_tokens, notice_list
 from relay.store.protocols import Store, Tx
 
 T = TypeVar("T")
+
+_MANY = 100  #: as many to-dos are not counted any more
 
 #: What audits a change, in the transaction of the change: (tx, who, ip, what, on what, note, when).
 Audit = Callable[..., None]
@@ -233,6 +235,17 @@ class Desk:
         text = self.tongue.text(sentence).format(count=answer.count) if sentence else self.tongue.told(answer.sentence)
         return Banner(text=text, is_done=answer.is_done)
 
+    async def _todo(self) -> str:
+        """Say how many to-dos are open, as the navigation shows it; a page that says what is wrong goes without."""
+        if self._person is None:
+            return ""
+        listing = notice_list.Listing(apps=self.apps)
+        try:
+            count = await self.read(lambda tx: notice_list.count(tx, listing, most=_MANY))
+        except StoreError:
+            return ""
+        return "" if count == 0 else self.tongue.number(count) if count < _MANY else f"{self.tongue.number(_MANY - 1)}+"
+
     async def page(self, template: str, /, *, status: int = 200, is_secret: bool = False, **context: Any) -> Response:
         """Show a page, with the banner of the change that led to it.
 
@@ -247,6 +260,7 @@ class Desk:
             "now": self.now,
             "path": self.request.url.path,
             "banner": await self._banner(),
+            "open_todos": await self._todo(),
             "form_token": new_token,
         }
         is_kept = self.is_signed_in and self.request.method == "GET" and not is_secret

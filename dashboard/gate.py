@@ -40,6 +40,7 @@ def person(account: Account) -> Person:
         zone=account.zone,
         theme=account.theme,
         has_keys=not account.keys_off,
+        is_compact=account.is_compact,
     )
 
 

@@ -39,6 +39,13 @@ def booking_url(number: str) -> str:
     return f"/bookings/{quote(number, safe='')}"
 
 
+def booking_in_app(template: str | None, number: str) -> str:
+    """The booking in the app's own pages (App.booking_url); "" without a template or a number that could be there."""
+    if not template or not number.strip("."):  # a path of dots alone would lead to another page
+        return ""
+    return template.replace("{ref}", quote(number, safe=""))
+
+
 def search_url(text: str) -> str:
     """The search for a customer."""
     return f"/customers?{urlencode({'q': text})}"

@@ -93,15 +93,15 @@ async def told_of(desk: Desk) -> Telling | None:
     return await desk.read(lambda tx: tell(tx, desk))
 
 
-def tell(tx: Tx, desk: Desk) -> Telling | None:
-    """Read the mail that the address names, in a unit that reads more."""
+def tell(tx: Tx, desk: Desk, wanted: str = "") -> Telling | None:
+    """Read the mail that the address names, or another one, in a unit that reads more."""
     told = actions.tell(
         tx,
-        desk.request.path_params["id"],
+        wanted or desk.request.path_params["id"],
         now=desk.now,
         give_up_after=desk.config.delivery.give_up_after,
         zone=desk.tongue.zone,
-        is_last=desk.asked("copy") == "last",
+        is_last=not wanted and desk.asked("copy") == "last",
     )
     return told if told is not None and desk.sees(told.found.message.app) else None
 

@@ -19,7 +19,7 @@ from relay.store.notice_list import Entry, Facets, Listing, Place
 from relay.store.protocols import Tx
 
 #: The tabs, by the word in the address.
-TABS = {"open": N_("Open"), "mine": N_("Mine"), "resolved": N_("Resolved"), "cleared": N_("Cleared")}
+TABS = {"open": N_("Still open"), "mine": N_("Mine"), "resolved": N_("Resolved"), "cleared": N_("Cleared")}
 
 PAGE = 50
 

@@ -106,8 +106,11 @@ class Account:
     zone: str = ""
     theme: str = ""
     keys_off: bool = False  #: no letter keys in the pages
+    is_compact: bool = False  #: low rows in long tables
     disabled_at: datetime | None = None
     last_seen_at: datetime | None = None
+    issuer: str = ""  #: the provider that vouches for its owner, and as whom; "" = a local account
+    subject: str = ""
 
     @property
     def title(self) -> str:
@@ -117,6 +120,11 @@ class Account:
     @property
     def is_disabled(self) -> bool:
         return self.disabled_at is not None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a provider vouches for its owner; then no password lets anybody in."""
+        return self.subject != ""
 
     @property
     def has_second_step(self) -> bool:

@@ -384,8 +384,9 @@ async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup
     """Serve the pages."""
     import uvicorn
 
-    from dashboard.app import build
+    from dashboard.app import build, warm
     from dashboard.gate import StoreGate, record
+    from relay.classify.rules import load_rules
     from relay.config import secret_path
     from relay.wake import Waker
 
@@ -417,11 +418,15 @@ async def dashboard(config: Config, store: EngineStore, tasks: asyncio.TaskGroup
         listening.listen(128)
         server = Server(settings)
         serving = tasks.create_task(server.serve(sockets=[listening]))
+        # What the first reader would wait for.
+        reading = [tasks.create_task(asyncio.to_thread(read)) for read in (warm, load_rules)]
         warming = tasks.create_task(app.state.counts.warm(store, now=_utc_now()))
         try:
             yield
         finally:
             warming.cancel()
+            for each in reading:
+                each.cancel()
             server.should_exit = True
             await serving
             waker.close()

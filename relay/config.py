@@ -20,6 +20,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ PLACES = (Path("config.toml"), Path("/etc/waybill/config.toml"))
 
 _MASKED = frozenset({"password_hash"})
 _CREDENTIAL = "credential:"
+
+_OIDC_PACKAGES = ("authlib", "httpx2")
+NO_OIDC = "dashboard.oidc: this needs two packages more: pip install 'waybill-relay[oidc]'"
 
 
 def find_config(explicit: Path | None, *, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -185,6 +189,8 @@ def secret_files(config: Config) -> list[tuple[str, Path]]:
     found += [(f"dkim.{n}.key_file", key.key_file) for n, key in enumerate(config.dkim, 1)]
     found.append(("delivery.smarthost_password_file", config.delivery.smarthost_password_file))
     found.append(("dashboard.key_file", config.dashboard.key_file))
+    if config.dashboard.oidc is not None:
+        found.append(("dashboard.oidc.client_secret_file", config.dashboard.oidc.client_secret_file))
     return [(key, path) for key, path in found if path is not None]
 
 
@@ -207,14 +213,17 @@ def file_problems(config: Config) -> list[str]:
 
 
 def _pages_problems(config: Config) -> list[str]:
-    """Say whether the certificate of the pages is there; its key is a secret like the others."""
+    """Say whether the certificate of the pages is there (its key is a secret like the others), and what oidc needs."""
+    found = []
+    if config.dashboard.oidc is not None and any(find_spec(name) is None for name in _OIDC_PACKAGES):
+        found.append(NO_OIDC)
     if config.dashboard.cert_file is None:
-        return []
+        return found
     try:
         place = secret_path(config, config.dashboard.cert_file)
     except ConfigError as error:
-        return [f"dashboard.cert_file: {problem}" for problem in error.problems]
-    return [] if place.is_file() else [f"dashboard.cert_file: there is no file {place}"]
+        return found + [f"dashboard.cert_file: {problem}" for problem in error.problems]
+    return found if place.is_file() else [*found, f"dashboard.cert_file: there is no file {place}"]
 
 
 def warnings(config: Config) -> list[str]:

@@ -29,6 +29,7 @@ def cross_check(config: Config) -> list[Fault]:
         *_proxy_faults(config),
         *_returned_faults(config),
         *_delivery_faults(config),
+        *_oidc_faults(config),
         *_route_faults(config),
         *(((("app",), tie)) for tie in find_ties(config)),
     ]
@@ -134,6 +135,18 @@ def _returned_faults(config: Config) -> Iterator[Fault]:
         ours = {address_key(address) for address in returned.complaints}
         if domain_of(returned.forward) == returned.domain or address_key(returned.forward) in ours:
             yield ("returned", "forward"), "that would come back here; write the mailbox of a person"
+
+
+def _oidc_faults(config: Config) -> Iterator[Fault]:
+    if config.dashboard.oidc is None:
+        return
+    known = {app.name for app in config.app}
+    for group, apps in config.dashboard.oidc.apps.items():
+        for number, app in enumerate(apps):
+            if app not in known:
+                yield ("dashboard", "oidc", "apps", group, number), f'no [[app]] has the name "{app}"'
+        if not apps:
+            yield ("dashboard", "oidc", "apps", group), "name the apps it sees; a group that is left out sees all"
 
 
 def _everything(networks: list[Network]) -> list[Network]:

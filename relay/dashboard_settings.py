@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -10,7 +10,8 @@ from zoneinfo import available_timezones
 
 from pydantic import BaseModel, field_validator, model_validator
 
-from relay.setting_values import SECTION, Address, HostPort, Network
+from relay.oidc_settings import Oidc
+from relay.setting_values import SECTION, Address, HostPort, Network, is_loopback_host
 
 
 class Dashboard(BaseModel):
@@ -26,6 +27,7 @@ class Dashboard(BaseModel):
     language: Literal["en", "fi", "fr", "nl", "de"] = "en"  #: for readers whose browser asks for no other
     time_zone: str = "UTC"  #: the clock of readers who chose none, such as "Europe/Helsinki"
     require_note: bool = False  #: blocking and unblocking need a note
+    oidc: Oidc | None = None  #: sign in with a provider of the house as well; None: local accounts alone
 
     @field_validator("public_url")
     @classmethod
@@ -62,6 +64,8 @@ class Dashboard(BaseModel):
                 "passwords and mail would cross the network in clear: give cert_file and key_file, "
                 "or public_url with https and the trusted_proxies that serve it"
             )
+        if self.oidc is not None and self.public_url is None and self.address.host in {"0.0.0.0", "::"}:
+            raise ValueError("oidc needs public_url: the provider sends people back to that address")
         return self
 
     @property
@@ -80,11 +84,3 @@ class Dashboard(BaseModel):
         own = [urlsplit(self.public_url).hostname or ""] if self.public_url else []
         bound = [self.address.host] if self.address.host not in {"0.0.0.0", "::"} else []
         return list(dict.fromkeys([*own, *bound, "localhost", "127.0.0.1", "::1", "[::1]"]))
-
-
-def is_loopback_host(host: str) -> bool:
-    """Tell whether only this machine reaches what listens there."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

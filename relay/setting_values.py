@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict
@@ -112,6 +112,23 @@ def parse_deadline(value: object) -> timedelta | str | None:
     return found
 
 
+def parse_booking_url(value: object) -> str:
+    """Read the address of a booking in the app's own pages, with {ref} where its number goes.
+
+    Raises:
+        ValueError: it is no such address.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if "{ref}" not in text:
+        raise ValueError('write {ref} where the number goes, as in "https://booking.example/b/{ref}"')
+    match = re.fullmatch(r"https?://([A-Za-z0-9.:\[\]-]+)(?:[/?][!-~]*)?", text, re.IGNORECASE)
+    if match is None:
+        raise ValueError('write an address such as "https://booking.example/b/{ref}", with {ref} behind the host')
+    if re.search(r"[{}<>\"\\`]", text.replace("{ref}", "")):
+        raise ValueError("the only thing in braces is {ref}, and no quotes or angle brackets stand in an address")
+    return text
+
+
 _HASH = re.compile(r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,172}\Z")
 NO_HASH = 'that is no hash we can check; make one with "waybill app password"'
 
@@ -149,4 +166,13 @@ Deadline = Annotated[timedelta | Literal["event", "none"] | None, BeforeValidato
 Keep = Annotated[timedelta | None, BeforeValidator(parse_keep)]
 Size = Annotated[int, BeforeValidator(parse_size)]
 Address = Annotated[HostPort, BeforeValidator(parse_address)]
+BookingUrl = Annotated[str, BeforeValidator(parse_booking_url)]
 RateValue = Annotated[Rate, BeforeValidator(parse_rate)]
+
+
+def is_loopback_host(host: str) -> bool:
+    """Tell whether only this machine reaches what listens there."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -18,9 +18,11 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from relay.address import to_a_label, validate
 from relay.dashboard_settings import Dashboard as Dashboard
 from relay.errors import Refused
+from relay.oidc_settings import Oidc as Oidc
 from relay.setting_values import NO_HASH as NO_HASH
 from relay.setting_values import SECTION
 from relay.setting_values import Address as Address
+from relay.setting_values import BookingUrl as BookingUrl
 from relay.setting_values import Deadline as Deadline
 from relay.setting_values import Duration as Duration
 from relay.setting_values import HostPort as HostPort
@@ -138,6 +140,7 @@ class App(Section):
     from_domains: list[str] = []  #: From: and MAIL FROM must be in these; none = any
     default_from: str | None = None  #: replaces a sender such as www-data@localhost
     booking_pattern: list[str] = []  #: pictures such as "BK-#####" (# digit, @ letter, * 1-20 of both), or "re:…"
+    booking_url: BookingUrl | None = None  #: a booking in the app's own pages, with {ref} where its number goes
     kinds: dict[str, str] = {}  #: word in the subject -> kind
     source_addresses: list[str] = []  #: of delivery.source_addresses, those its mail leaves from; none = any
     #: How long its mail is worth delivering: so long, "event" = until that begins, "none" = for ever; None = the last

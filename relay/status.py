@@ -17,7 +17,7 @@ class Status(StrEnum):
     """Where one delivery (message × recipient) stands."""
 
     QUEUED = "queued"  #: accepted, first attempt not finished
-    SENT = "sent"  #: handed to a smarthost, or its final answer takes long; neither green nor pending
+    SENT = "sent"  #: handed to a smarthost, or its final answer takes long; not green
     DEFERRED = "deferred"  #: 4xx or no answer, retries remain
     DELIVERED = "delivered"  #: the recipient's server acknowledged receipt (2xx after DATA)
     SOFT_BOUNCED = "soft_bounced"  #: ended for a temporary or fixable reason, or retries used up
@@ -85,12 +85,14 @@ TRANSITIONS: dict[tuple[Status, Status], str] = {
     (Status.DEFERRED, Status.REJECTED): "a smarthost or our own settings refused us",
     (Status.DEFERRED, Status.SUPPRESSED): "the address was blocked while it waited",
     (Status.DEFERRED, Status.CANCELLED): "a person stopped it",
+    (Status.SENT, Status.QUEUED): "nobody heard the answer of its first try; it is tried again",
     (Status.SENT, Status.DELIVERED): "a report or the late answer says delivered",
     (Status.SENT, Status.DEFERRED): "the late answer was 4yz or none",
     (Status.SENT, Status.SOFT_BOUNCED): "a report or the late answer says so",
     (Status.SENT, Status.HARD_BOUNCED): "a report or the late answer says so",
     (Status.SENT, Status.INVALID): "a report or the late answer says so",
     (Status.SENT, Status.REJECTED): "the late answer refused us",
+    (Status.SENT, Status.CANCELLED): "a person stopped it while its answer was awaited",
     (Status.CANCELLED, Status.DELIVERED): "the attempt that ran when it was stopped had already arrived",
     (Status.CANCELLED, Status.SENT): "the smarthost had already taken it when it was stopped",
     (Status.DELIVERED, Status.SOFT_BOUNCED): "returned after it was accepted",

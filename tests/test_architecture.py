@@ -21,6 +21,7 @@ PURE = {
     "relay.status",
     "relay.errors",
     "relay.accounts",
+    "relay.oidc",
     "relay.totp",
     "relay.address",
     "relay.headers",
@@ -100,7 +101,7 @@ DASHBOARD_MAY = {
     *("relay.actions", "relay.model", "relay.status", "relay.address", "relay.headers", "relay.classify.explain"),
     "relay.classify.entries",
     *("relay.config", "relay.doctor", "relay.settings", "relay.errors", "relay.moments", "relay.picture_trial"),
-    *("relay.accounts", "relay.actions.accounts", "relay.totp", "relay.booking_links", "relay.wording"),
+    *("relay.accounts", "relay.actions.accounts", "relay.oidc", "relay.totp", "relay.booking_links", "relay.wording"),
 }
 
 SQL = re.compile(

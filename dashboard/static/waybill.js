@@ -1,17 +1,20 @@
 // What pages gain from JavaScript; each works without it. One listener for each kind of thing, found by its data- name.
 // data-live="URL": this part is fetched anew (3 s for a minute, then every minute) while the page is seen, until the
-//   server marks it data-final; data-slow: every minute from the start. data-copy: copies the text of the element it names. data-all: ticks every box of its
-//   form. The letter keys of the help page, unless the person switched them off.
+//   server marks it data-final; data-slow: every minute from the start. Nothing is asked while the page is hidden or
+//   paused; once it is seen again the part is fetched at once. data-copy: copies the text of the element it names.
+//   data-all: ticks every box of its form. The letter keys of the help page, unless the person switched them off.
 
 const seen = () => document.visibilityState === "visible";
 let paused = false;
 
 function live(part) {
-  let turns = 0, tag = part.dataset.tag || "";
-  const next = () => setTimeout(look, turns++ < 20 && !("slow" in part.dataset) ? 3000 : 60000);
+  let turns = 0, timer = 0, asking = false, tag = part.dataset.tag || "";
+  const gone = new AbortController();
+  const next = () => { timer = setTimeout(look, turns++ < 20 && !("slow" in part.dataset) ? 3000 : 60000); };
   async function look() {
-    if (!part.isConnected || "final" in part.dataset) return;
-    if (!seen() || paused) return void next();
+    if (!part.isConnected || "final" in part.dataset) return gone.abort();
+    if (!seen() || paused) return; // until wake()
+    asking = true;
     try {
       const answer = await fetch(part.dataset.live, { headers: tag ? { "If-None-Match": tag } : {}, redirect: "error" });
       if (answer.status === 200) {
@@ -19,16 +22,36 @@ function live(part) {
         const inner = document.createElement("template");
         inner.innerHTML = await answer.text();
         const fresh = inner.content.firstElementChild;
-        if (fresh && fresh.outerHTML !== part.outerHTML) {
-          const holds = part.contains(document.activeElement) && document.activeElement !== document.body;
-          const open = part.querySelector("details[open]");
-          if (!holds && !open) { part.replaceWith(fresh); live(fresh); return; }
+        if (fresh && !paused && fresh.outerHTML !== part.outerHTML && exchange(part, fresh)) {
+          gone.abort();
+          return live(fresh);
         }
       }
-    } catch { /* the server is away for a moment: ask again later */ }
+    } catch { /* the server is away for a moment: ask again later */ } finally { asking = false; }
     next();
   }
+  function wake() {
+    if (!seen() || paused || asking) return;
+    clearTimeout(timer);
+    turns = 0;
+    look();
+  }
+  if ("final" in part.dataset) return;
+  document.addEventListener("visibilitychange", wake, { signal: gone.signal });
+  document.addEventListener("goon", wake, { signal: gone.signal });
   next();
+}
+
+// Nothing is taken from under somebody who types or reads details; a focus on a button or a link stays where it was.
+const nameOf = (one) => one.id || one.dataset.copy || one.getAttribute("href") || one.name || one.textContent;
+function exchange(part, fresh) {
+  const at = part.contains(document.activeElement) && document.activeElement !== part ? document.activeElement : null;
+  if (at?.matches("input,select,textarea") || part.querySelector("details[open]")) return false;
+  const same = at && [...fresh.querySelectorAll(at.tagName)].find((one) => nameOf(one) === nameOf(at));
+  part.replaceWith(fresh);
+  if (at && !same) fresh.tabIndex = -1;
+  if (at) (same || fresh).focus({ preventScroll: true });
+  return true;
 }
 document.querySelectorAll("[data-live]").forEach(live);
 
@@ -45,6 +68,7 @@ document.addEventListener("click", async (event) => {
   } else if ("pause" in at.dataset) {
     paused = !paused;
     at.setAttribute("aria-pressed", String(paused));
+    document.dispatchEvent(new Event("goon"));
   } else if ("print" in at.dataset) window.print();
   else if ("open" in at.dataset) { event.preventDefault(); document.getElementById(at.dataset.open).showModal(); }
   else if ("close" in at.dataset) { event.preventDefault(); at.closest("dialog").close(); }

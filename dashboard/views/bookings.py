@@ -12,7 +12,7 @@ from dashboard.booking_page import prepare
 from dashboard.desk import Desk, with_params
 from dashboard.fragments import fragment
 from dashboard.guard import at
-from dashboard.links import booking_url
+from dashboard.links import booking_in_app, booking_url
 from dashboard.naming import customer_ids
 from dashboard.nothing import nothing
 from dashboard.views.legacy import is_signed
@@ -34,7 +34,9 @@ async def show(desk: Desk) -> Response:
         box = nothing(number, near, tongue=desk.tongue, ids=ids, is_booking=True)
         return await desk.page("booking_nothing.html", number=number, nothing=box, query=number)
     page = prepare(card, tongue=desk.tongue, ids=ids, now=desk.now)
-    return await desk.page("booking.html", page=page, sender=desk.asked("sender"), urls=_addresses(desk))
+    return await desk.page(
+        "booking.html", page=page, sender=desk.asked("sender"), urls=_addresses(desk), in_apps=_in_apps(desk, card)
+    )
 
 
 async def live(desk: Desk) -> Response:
@@ -164,6 +166,12 @@ def _addresses(desk: Desk) -> dict[str, str]:
         "resend_all": _here(desk, "/resend"),
         "package": _here(desk, "/package"),
     }
+
+
+def _in_apps(desk: Desk, card: BookingCard) -> dict[str, str]:
+    """Where the booking is in the pages of the apps that sent its mail."""
+    found = {app.name: booking_in_app(app.booking_url, card.number) for app in desk.config.app if app.name in card.apps}
+    return {name: url for name, url in found.items() if url}
 
 
 async def _card(desk: Desk) -> BookingCard | None:

@@ -24,7 +24,7 @@ from dashboard.log_page import PAGE
 from dashboard.naming import customer_ids
 from dashboard.nothing import Nothing, at_the_door, nothing
 from dashboard.trail import Trail
-from dashboard.views import log_bulk, log_export
+from dashboard.views import log_bulk, log_export, saved
 from relay import actions
 from relay.errors import StoreSlow
 from relay.model import Category
@@ -79,6 +79,8 @@ async def show(desk: Desk) -> Response:
         is_partial=found.is_partial or (is_nothing and nothing_box is None),
         nothing=nothing_box,
         refused=at_the_door([row.refusal for row in found.refused], desk.tongue),
+        views=await saved.links(desk),
+        longest_name=actions.LONGEST_NAME,
         news_url=_news_url(asked, page.newest) if is_first and not asked.is_oldest_first else "",
         query=asked.text,
         most=actions.MOST_RESENT,
@@ -213,4 +215,5 @@ ROUTES: list[Route] = [
     at("/log/live", live),
     *log_export.ROUTES,
     *log_bulk.ROUTES,
+    *saved.ROUTES,
 ]

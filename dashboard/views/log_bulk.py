@@ -1,4 +1,5 @@
-"""Send many mails of the log again: first what that would do, then once.
+"""What is done to many mails of the log: sending them again, after a look at what that would do; putting them on the
+to-do list.
 
 What is sent again is decided by relay.actions.many; here a person chooses it (ticked rows, or all that fit), reads what
 would happen, and for more than a few types how many. The form holds the ids, so that what is sent is what was shown.
@@ -14,14 +15,14 @@ from datetime import timedelta
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboard import log_asked
+from dashboard import log_asked, one_mail
 from dashboard.access import Role
 from dashboard.desk import Desk
 from dashboard.guard import at
 from dashboard.log_asked import LogAsked
 from dashboard.marking import N_
 from relay import actions
-from relay.actions import Answer, Chosen, Fate, ManyForeseen, Tally
+from relay.actions import Answer, Chosen, Fate, ManyForeseen, Tally, Telling
 from relay.model import DeliveryId
 from relay.store import log
 from relay.store.protocols import Tx
@@ -37,8 +38,7 @@ _LIMIT = timedelta(seconds=10)
 
 async def preview(desk: Desk) -> Response:
     """Show what sending the ticked mails, or all that fit, again would do."""
-    form = await desk.form()
-    asked = log_asked.read({name: value for name, value in form.items() if isinstance(value, str)})
+    asked = await _asked(desk)
     ids = [DeliveryId(one) for one in await desk.fields("id")]
     if await desk.field("what") == "all":
         query = asked.query(apps=desk.apps, now=desk.now, zone=desk.tongue.zone, limit=actions.MOST_RESENT + 1)
@@ -49,9 +49,33 @@ async def preview(desk: Desk) -> Response:
     return await _page(desk, asked, ids)
 
 
+async def to_do(desk: Desk) -> Response:
+    """Put the ticked mails that did not arrive on the list of what has to be seen to."""
+    asked = await _asked(desk)
+    ids = list(dict.fromkeys(await desk.fields("id")))[: actions.MOST_RESENT]
+
+    def unit(tx: Tx) -> list[Telling]:
+        return [told for one in ids if (told := one_mail.tell(tx, desk, one)) is not None]
+
+    mails = await desk.read(unit)
+
+    def work(tx: Tx) -> Answer:
+        if not mails:
+            return Answer(key="none_ticked", sentence="Nothing is ticked.", is_done=False)
+        return actions.add_many_notices(tx, mails, by=desk.person.name, now=desk.now)
+
+    addresses = ", ".join(dict.fromkeys(told.delivery.address for told in mails))
+    return await desk.do("to-do_many", work, back=asked.url(), on=asked.text, kind="log", note=addresses)
+
+
+async def _asked(desk: Desk) -> LogAsked:
+    """Read which page of the log the form stood on."""
+    return log_asked.read({name: await desk.field(name) for name in ("q", "since", "order")})
+
+
 async def resend(desk: Desk) -> Response:
     """Send them again."""
-    asked = log_asked.read({"q": await desk.field("q"), "since": await desk.field("since")})
+    asked = await _asked(desk)
     ids = [DeliveryId(one) for one in (await desk.field("ids")).split()]
     with_delivered = await desk.field("delivered") == "yes"
     foreseen = await _foresee(desk, ids)
@@ -127,6 +151,7 @@ async def _page(
 
 
 ROUTES: list[Route] = [
+    at("/log/to-do", to_do, need=Role.SUPPORT, methods=["POST"]),
     at("/log/resend", preview, need=Role.SUPPORT, methods=["POST"]),
     at("/log/resend/go", resend, need=Role.SUPPORT, methods=["POST"]),
 ]

@@ -40,7 +40,7 @@ async def _show(desk: Desk, *, problems: list[tuple[str, str]], status: int = 20
 async def prefer(desk: Desk) -> Response:
     """Keep language, clock, looks and keys."""
     language, zone, theme = await desk.field("language"), await desk.field("zone"), await desk.field("theme")
-    keys_off = await desk.field("keys") != "yes"
+    keys_off, is_compact = await desk.field("keys") != "yes", await desk.field("rows") == "compact"
 
     def work(tx: Tx) -> Answer:
         account = kept.get(tx, desk.person.id)
@@ -51,6 +51,7 @@ async def prefer(desk: Desk) -> Response:
             zone=zone if zone in available_timezones() else "",
             theme=theme if theme in {"light", "dark"} else "",
             keys_off=keys_off,
+            is_compact=is_compact,
         )
         accounts.prefer(tx, wanted, actor=actor(account.name, desk.ip), now=desk.now)
         return Answer(key="done", sentence=say("Kept."))

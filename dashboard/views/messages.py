@@ -15,10 +15,12 @@ from dashboard import mail_links, one_mail, timeline
 from dashboard.desk import Desk, local_path
 from dashboard.fragments import fragment
 from dashboard.guard import at
+from dashboard.links import booking_in_app
 from dashboard.mail.parts import visible
 from dashboard.one_mail import Sheet
 from dashboard.views import correcting, mail_steps, resending
 from relay.classify.explain import Explanation
+from relay.model import Message
 
 #: The parts of the page that are fetched again.
 _PARTS = {"answer": "message_answer.html", "timeline": "message_timeline.html"}
@@ -69,8 +71,15 @@ def _context(desk: Desk, sheet: Sheet, *, is_utc: bool) -> dict[str, Any]:
         "title_of": title,
         "links": mail_links,
         "visible": visible,
+        "in_app": _in_app(desk, told.found.message),
         "live": f"{mail_links.mail_page(told.delivery.id)}/live?{'utc=1&' if is_utc else ''}part=",
     }
+
+
+def _in_app(desk: Desk, message: Message) -> str:
+    """Where the mail's booking is in the pages of the app that sent it; "" when that is not known."""
+    app = next((one for one in desk.config.app if one.name == message.app), None)
+    return booking_in_app(app.booking_url, message.booking or "") if app is not None else ""
 
 
 ROUTES: list[Route] = [

@@ -29,7 +29,7 @@ async def form(desk: Desk) -> Response:
     goes_to = local_path(desk.asked("next") or "/")
     if desk.is_signed_in:
         return desk.go(goes_to)
-    return await desk.page("sign_in.html", goes_to=goes_to, state="", name="")
+    return await show(desk, goes_to=goes_to)
 
 
 async def enter(desk: Desk) -> Response:
@@ -63,7 +63,14 @@ async def _entered(desk: Desk, result: SignIn, *, goes_to: str, name: str) -> Re
     if result.state is State.NEEDS_TOTP:
         return await desk.page("sign_in_code.html", ticket=result.ticket, goes_to=goes_to, is_wrong=False)
     status = 429 if result.state is State.THROTTLED else 422
-    return await desk.page("sign_in.html", status=status, goes_to=goes_to, state=result.state.value, name=name)
+    return await show(desk, goes_to=goes_to, status=status, state=result.state.value, name=name)
+
+
+async def show(desk: Desk, *, goes_to: str, status: int = 200, state: str = "", name: str = "") -> Response:
+    """Show the form, with what came of the last try, and the way to the house's provider where there is one."""
+    oidc = desk.config.dashboard.oidc if desk.request.app.state.provider is not None else None
+    label = oidc.label if oidc is not None else ""
+    return await desk.page("sign_in.html", status=status, goes_to=goes_to, state=state, name=name, label=label)
 
 
 def let_in(desk: Desk, token: str, goes_to: str) -> Response:

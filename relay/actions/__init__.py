@@ -51,6 +51,7 @@ from relay.actions.nearest import Nearest, nearest
 from relay.actions.notices import (
     Card,
     Wanted,
+    add_many_notices,
     add_notice,
     assign_notices,
     choose_notices,
@@ -71,6 +72,15 @@ from relay.actions.reclassify import Change, Place, Readings, Reclassified, chan
 from relay.actions.redirect import block_on, end_redirect, redirect
 from relay.actions.reports import close_report
 from relay.actions.resend import Plan, plan_resend, possible_forms, resend
+from relay.actions.saved_views import (
+    LONGEST_NAME,
+    MOST_VIEWS,
+    Owner,
+    delete_view,
+    list_views,
+    rename_view,
+    save_view,
+)
 from relay.actions.sending import make_test, send_test
 from relay.actions.steering import end_reroute, end_slow, reroute, slow
 from relay.actions.telling import Telling, tell
@@ -79,8 +89,10 @@ from relay.customer_ids import CustomerIds
 from relay.why import Verdict
 
 __all__ = [
+    "LONGEST_NAME",
     "MOST_AT_ONCE",
     "MOST_RESENT",
+    "MOST_VIEWS",
     "AddressCard",
     "Answer",
     "BookingCard",
@@ -104,6 +116,7 @@ __all__ = [
     "Match",
     "Nearest",
     "Ourselves",
+    "Owner",
     "Papers",
     "Place",
     "Plan",
@@ -117,6 +130,7 @@ __all__ = [
     "Undone",
     "Verdict",
     "Wanted",
+    "add_many_notices",
     "add_notice",
     "address_card",
     "assign_notices",
@@ -136,6 +150,7 @@ __all__ = [
     "correspondence",
     "customer_card",
     "customer_ids",
+    "delete_view",
     "describe",
     "end_redirect",
     "end_reroute",
@@ -161,6 +176,7 @@ __all__ = [
     "just_closed",
     "list_incidents",
     "list_notices",
+    "list_views",
     "look_for_person",
     "mails",
     "make_customer_ids",
@@ -178,6 +194,7 @@ __all__ = [
     "reclassify",
     "redirect",
     "release",
+    "rename_view",
     "reopen_notices",
     "reroute",
     "resend",
@@ -187,6 +204,7 @@ __all__ = [
     "reset",
     "resolve_notices",
     "resume",
+    "save_view",
     "send_test",
     "set_booking",
     "show_incident",

@@ -131,6 +131,19 @@ def add_notice(tx: Tx, told: Telling, *, by: str, now: datetime) -> Answer:
     return Answer(key="done", sentence=say("{address} is on the list.", address=delivery.address), count=1)
 
 
+def add_many_notices(tx: Tx, mails: Sequence[Telling], *, by: str, now: datetime) -> Answer:
+    """Put mails that did not arrive on the list by hand; leave out what is there, or no matter of the desk."""
+    done = [add_notice(tx, told, by=by, now=now) for told in mails]
+    added = sum(one.key == "done" for one in done)
+    already = sum(one.key == "already" for one in done)
+    left_out = len(done) - added - already
+    said = [f"On the list now: {added}."]
+    said += [f"There already: {already}."] if already else []
+    said += [f"Left out, because the desk could do nothing about them: {left_out}."] if left_out else []
+    key = "done" if added == len(done) else "partly" if added else "nothing"
+    return Answer(key=key, sentence=" ".join(said), is_done=added > 0, count=added)
+
+
 def _close(tx: Tx, wanted: Wanted, *, state: State, by: str, now: datetime, note: str) -> Answer:
     return _change(
         tx,

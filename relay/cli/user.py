@@ -171,6 +171,36 @@ def reset_code(config_path: Path | None, name: str) -> int:
     return _act(config_path, name, acting.remove_totp)
 
 
+@user.command("connect", short_help="Let the provider vouch for an account.")
+@click.argument("name")
+@click.argument("subject")
+@click.pass_obj
+def connect(config_path: Path | None, name: str, subject: str) -> int:
+    """Let an account be entered through the provider of [dashboard.oidc] alone; its password and code go.
+
+    SUBJECT is what the provider calls the person ("sub"); after a refused sign-in it stands in the audit log.
+    """
+    config, _ = configured(config_path)
+    if config.dashboard.oidc is None:
+        raise click.UsageError("the configuration names no provider: write [dashboard.oidc]")
+    issuer = config.dashboard.oidc.issuer
+    with opened(config) as store:
+        return perform(
+            store,
+            lambda tx: acting.connect_account(
+                tx, name, issuer=issuer, subject=subject, actor=this_person(), now=utc_now()
+            ),
+        )
+
+
+@user.command("disconnect", short_help="Make an account local again.")
+@click.argument("name")
+@click.pass_obj
+def disconnect(config_path: Path | None, name: str) -> int:
+    """Let no provider vouch for an account any more; it needs a password then (user password)."""
+    return _act(config_path, name, acting.disconnect_account)
+
+
 def _act(config_path: Path | None, name: str, action: Callable[..., Answer]) -> int:
     config, _ = configured(config_path)
     with opened(config) as store:
@@ -190,7 +220,7 @@ def _print_link(store: Store, config: Config, name: str, purpose: Purpose) -> in
     actor = this_person()
     token = store.write_now(lambda tx: acting.make_invitation(tx, name, purpose, actor=actor, now=utc_now()))
     if token is None:
-        click.echo(safe(f"{name} is disabled; enable it first."), err=True)
+        click.echo(safe(f"{name} is disabled, or signs in with the provider; enable or disconnect it first."), err=True)
         return 1
     click.echo("waybill: this link works once; give it to nobody else", err=True)
     click.echo(link_of(config.dashboard.url, token))
@@ -198,10 +228,11 @@ def _print_link(store: Store, config: Config, name: str, purpose: Purpose) -> in
 
 
 def _columns(one: Account) -> tuple[str, ...]:
-    state = "disabled" if one.is_disabled else "no password yet" if not one.password_hash else "active"
+    state = "active" if one.password_hash else "provider" if one.is_connected else "no password yet"
     seen = shown_time(one.last_seen_at) if one.last_seen_at else "never"
     reads, code = ("yes" if yes else "no" for yes in (one.may_read_content, one.has_second_step))
-    return (one.name, one.shown, one.role, shown_apps(one.apps), reads, code, seen, state)
+    shown = "disabled" if one.is_disabled else state
+    return (one.name, one.shown, one.role, shown_apps(one.apps), reads, code, seen, shown)
 
 
 def _as_json(one: Account) -> dict[str, object]:
@@ -213,6 +244,8 @@ def _as_json(one: Account) -> dict[str, object]:
         "may_read_content": one.may_read_content,
         "has_password": bool(one.password_hash),
         "has_second_step": one.has_second_step,
+        "issuer": one.issuer,
+        "subject": one.subject,
         "created_at": one.created_at,
         "disabled_at": one.disabled_at,
         "last_seen_at": one.last_seen_at,

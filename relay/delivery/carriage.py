@@ -23,7 +23,7 @@ from relay.delivery.site import Site
 from relay.delivery.transaction import Transaction
 from relay.delivery.verdict import Trouble, Verdict
 from relay.delivery.worker import Worker
-from relay.model import Claimed, Stage
+from relay.model import Claimed, DeliveryId, Stage
 
 #: Seconds in memory after which a delivery is looked at again before it is sent.
 _STALE_AFTER = 5.0
@@ -45,6 +45,9 @@ class CarriageOwner(Protocol):
 
     def finished(self, verdict: Verdict) -> None:
         """Keep the dispositions of a transaction."""
+
+    def awaited(self, ids: tuple[DeliveryId, ...]) -> None:
+        """Note that these have left us and the answer takes long."""
 
     def troubled(self, site: Site, transaction: Transaction, trouble: Trouble) -> bool:
         """Note trouble with a whole site; True when it now backs off and nothing of it may wait here."""
@@ -196,6 +199,8 @@ class Carriage:
             deliveries=tuple(claim.delivery for claim in transaction.claims),
             content=content,
             mail_from=self._return_path(transaction.claims[0]),
+            # What a smarthost takes is `sent` in the end: to say so before it has would be a promise.
+            awaited=None if transaction.route.is_smarthost else self._owner.awaited,
         )
 
     def _conclude(self, worker: Worker, transaction: Transaction) -> None:

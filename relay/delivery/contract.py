@@ -7,6 +7,7 @@ A remote refusal is a value (Reply) everywhere; nothing here raises for what a s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -85,6 +86,9 @@ class Router(Protocol):
         """Look up; never raises for what DNS says."""
 
 
+Awaited = Callable[[tuple[DeliveryId, ...]], None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """One SMTP transaction to send: one message, the recipients that share a site."""
@@ -93,6 +97,7 @@ class Envelope:
     deliveries: tuple[Delivery, ...]
     content: bytes  #: CRLF lines, not dot-stuffed
     mail_from: str = ""
+    awaited: Awaited | None = None  #: hears of whom the content has left us for, when the answer takes long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,13 +41,14 @@ class Batch:
     """What is to be recorded in the next commit."""
 
     dispositions: list[Disposition] = field(default_factory=list)
+    awaited: set[DeliveryId] = field(default_factory=set)  #: whose content has left us and whose answer takes long
     away: list[Away] = field(default_factory=list)
     held: list[tuple[DeliveryId, str]] = field(default_factory=list)  #: with the reason
     sites: list[SiteRow] = field(default_factory=list)
     wake_domains: set[str] = field(default_factory=set)  #: whose site works again
 
     def __bool__(self) -> bool:
-        return bool(self.dispositions or self.away or self.held or self.sites or self.wake_domains)
+        return any((self.dispositions, self.awaited, self.away, self.held, self.sites, self.wake_domains))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +196,8 @@ class Desk:
     def _write(self, tx: Tx, batch: Batch, now: datetime) -> None:
         for delivery_id, reason in batch.held:  # before its result is recorded, which ends the lease
             spool.hold_claimed(tx, owner=self._owner, ids=[delivery_id], reason=reason)
+        if batch.awaited:
+            spool.mark_sent(tx, owner=self._owner, ids=sorted(batch.awaited))
         spool.record_all(tx, batch.dispositions, owner=self._owner, settings=self._blocking, incident=self._incident)
         standing = {pause.id for pause in pauses.every(tx)} if any(away.pause for away in batch.away) else set[int]()
         for away in batch.away:

@@ -187,6 +187,10 @@ class Dispatch:
         for claim, disposition in verdict.decided:
             self._recorder.decided(claim, disposition)
 
+    def awaited(self, ids: tuple[DeliveryId, ...]) -> None:
+        """Let it be seen that these have left us and the answer takes long."""
+        self._recorder.awaited(ids)
+
     def troubled(self, site: Site, transaction: Transaction, trouble: Trouble) -> bool:
         """Let the site back off, once for all transactions of one generation."""
         now = self._clock()

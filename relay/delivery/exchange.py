@@ -14,12 +14,14 @@ RFC 5321 3.3, 4.1.4, 4.5.3.2. Does not open or close connections.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from aiosmtplib.errors import SMTPException
 from aiosmtplib.response import SMTPResponse
 
 from relay.delivery.commands import Plan
+from relay.delivery.contract import Awaited
 from relay.delivery.protocol import RelayProtocol, join_commands
 from relay.delivery.replies import UnexpectedReply, of_server, of_silence
 from relay.delivery.transcript import Transcript
@@ -33,6 +35,9 @@ CONVERSATION_ERRORS = (SMTPException, UnexpectedReply, OSError)
 _GRACE_SECONDS = 5.0
 
 _CLOSING = 421
+
+#: When the final answer takes longer, it is said that the mail is on its way: `sent`.
+AWAITED_AFTER = 5.0
 
 
 class Exchange:
@@ -48,8 +53,10 @@ class Exchange:
         timeouts: Timeouts,
         clock: Callable[[], float],
         transcript: Transcript,
+        awaited: Awaited | None = None,
     ) -> None:
         self._protocol = protocol
+        self._awaited = awaited
         self._plan = plan
         self._host = host
         self._is_pipelining = is_pipelining
@@ -155,13 +162,24 @@ class Exchange:
         self._is_sent = await self._protocol.send_body(wire, block_timeout=block)
         if not self._is_sent:
             self.is_broken = True
-        reply = await self._read(self._timeouts.final.total_seconds())
+        reply = await self._final_answer()
         if 300 <= reply.code < 400:
             raise UnexpectedReply(reply, expected="250")
         if reply.code < 300 and not self._is_sent:
             raise UnexpectedReply(reply, expected="silence until the end of the content")
         self.is_left_open = False
         self._decide_open(of_server(reply, stage=Stage.DATA, host=self._host))
+
+    async def _final_answer(self) -> SMTPResponse:
+        timer = asyncio.get_running_loop().call_later(AWAITED_AFTER, self._tell_awaited)
+        try:
+            return await self._read(self._timeouts.final.total_seconds())
+        finally:
+            timer.cancel()
+
+    def _tell_awaited(self) -> None:
+        if self._awaited is not None and self._is_sent:
+            self._awaited(tuple(self._open))
 
     async def _ask(self, line: bytes, timeout: float) -> SMTPResponse:
         if not self._is_pipelining:

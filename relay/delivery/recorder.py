@@ -61,6 +61,12 @@ class Recorder:
     def decided(self, claim: Claimed, disposition: Disposition) -> None:
         """Record a disposition with the next commit."""
         self._decided.append((claim, disposition))
+        self._batch.awaited.discard(claim.delivery.id)
+        self._wake.set()
+
+    def awaited(self, ids: Iterable[DeliveryId]) -> None:
+        """Say with the next commit that these have left us; their results come later."""
+        self._batch.awaited.update(ids)
         self._wake.set()
 
     def away(self, away: Away) -> None:
@@ -148,6 +154,7 @@ class Recorder:
         """Record what can be recorded and hold the others; return those."""
         lost: set[DeliveryId] = set()
         rest = Batch(away=batch.away, held=batch.held, sites=batch.sites, wake_domains=batch.wake_domains)
+        rest.awaited = batch.awaited
         for part in [*(Batch(dispositions=[one]) for one in batch.dispositions), rest]:
             try:
                 await self._write_when_possible(part)

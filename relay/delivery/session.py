@@ -96,6 +96,7 @@ class SmtpSession:
             timeouts=self._timeouts,
             clock=self._clock,
             transcript=transcript,
+            awaited=envelope.awaited,
         )
         if exchange.has_recipients:
             await self._run(exchange, envelope.content)

@@ -34,6 +34,14 @@ def named(tx: Tx, name: str) -> Account | None:
     return _account(row) if row is not None else None
 
 
+def of_subject(tx: Tx, issuer: str, subject: str) -> Account | None:
+    """The account of somebody for whom a provider vouches."""
+    if not subject:
+        return None
+    row = tx.one("accounts.of_subject", {"issuer": issuer, "subject": subject})
+    return _account(row) if row is not None else None
+
+
 def every(tx: Tx) -> list[Account]:
     """All accounts by name, the disabled ones too."""
     return [_account(row) for row in tx.rows("accounts.every")]
@@ -56,9 +64,11 @@ def change(tx: Tx, account: Account) -> None:
 
 
 def prefer(tx: Tx, account: Account) -> None:
-    """Keep what somebody decides for themselves: language, zone, theme, letter keys."""
+    """Keep what somebody decides for themselves: language, zone, theme, letter keys, height of rows."""
     given = _params(account)
-    tx.run("accounts.prefer", {key: given[key] for key in ("id", "language", "zone", "theme", "keys_off")})
+    tx.run(
+        "accounts.prefer", {key: given[key] for key in ("id", "language", "zone", "theme", "keys_off", "is_compact")}
+    )
 
 
 def disable(tx: Tx, account_id: str, *, at: datetime) -> bool:
@@ -74,6 +84,16 @@ def enable(tx: Tx, account_id: str) -> bool:
 def set_password(tx: Tx, account_id: str, *, password_hash: str) -> None:
     """Keep the hash of a new password."""
     tx.run("accounts.set_password", {"id": account_id, "password_hash": password_hash})
+
+
+def connect(tx: Tx, account_id: str, *, issuer: str, subject: str) -> bool:
+    """Let a provider vouch for it, in place of password and code; False when it vouches for another account so."""
+    return tx.run("accounts.connect", {"id": account_id, "issuer": issuer, "subject": subject}) == 1
+
+
+def disconnect(tx: Tx, account_id: str) -> None:
+    """Let no provider vouch for it any more."""
+    tx.run("accounts.disconnect", {"id": account_id})
 
 
 def set_totp(tx: Tx, account_id: str, *, secret: str | None) -> None:
@@ -107,9 +127,12 @@ def _params(account: Account) -> dict[str, Value]:
         "zone": account.zone,
         "theme": account.theme,
         "keys_off": int(account.keys_off),
+        "is_compact": int(account.is_compact),
         "created_at": account.created_at,
         "disabled_at": account.disabled_at,
         "last_seen_at": account.last_seen_at,
+        "issuer": account.issuer,
+        "subject": account.subject,
     }
 
 
@@ -128,7 +151,10 @@ def _account(row: Row) -> Account:
         zone=row["zone"],
         theme=row["theme"],
         keys_off=bool(row["keys_off"]),
+        is_compact=bool(row["is_compact"]),
         created_at=row["created_at"],
         disabled_at=row["disabled_at"],
         last_seen_at=row["last_seen_at"],
+        issuer=row["issuer"],
+        subject=row["subject"],
     )

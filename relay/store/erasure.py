@@ -38,6 +38,7 @@ _NAMING = (
     "empty_incident_notes",
     "empty_site_replies",
     "drop_tokens",
+    "drop_views",
     "empty_refusals",
     "empty_audit_naming",
 )

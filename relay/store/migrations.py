@@ -23,6 +23,9 @@ STEPS = (
     "m0008_deadlines",
     "m0009_accounts",
     "m0010_search",
+    "m0011_views",
+    "m0012_oidc",
+    "m0013_urgency",
 )
 
 

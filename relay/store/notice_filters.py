@@ -31,9 +31,12 @@ _NOTICE_WORDS = """(
 
 _MAIL = "LEFT JOIN delivery d ON d.id = n.delivery_id LEFT JOIN message m ON m.id = d.message_id"
 
+#: The lanes of open notices in the order of their urgency, each along an index of its own: (by what, which).
 #: What the desk sees first: mail for something that is still to come, the nearest first; then what waits longest.
-_RANK = "CASE WHEN m.event_at >= :now_at THEN 0 ELSE 1 END"
-_URGENT = "CASE WHEN m.event_at >= :now_at THEN m.event_at ELSE n.opened_at END"
+_LANES = (
+    ("n.event_at", "n.event_at >= :now_at"),
+    ("n.opened_at", "(n.event_at IS NULL OR n.event_at < :now_at)"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,30 +63,37 @@ class Listing:
 
 def notice_page(listing: Listing, *, now: datetime) -> tuple[str, dict[str, Value]]:
     """List notices with whose they are and what their mail was about: open ones by urgency, others newest first."""
-    where = _listed(listing)
-    where.params |= {"limit": listing.limit}
-    is_open, after = listing.state == "open", listing.after
-    rank, at = (_RANK, _URGENT) if is_open else ("0", "n.closed_at")
-    if is_open:
-        where.params |= {"now_at": now}
-    if after is not None:
-        sign = ">" if is_open else "<"
-        where.add(
-            f"({rank}, {at}, n.id) {sign} (:after_rank, :after_at, :after_id)",
-            after_rank=after.rank,
-            after_at=after.at,
-            after_id=after.id,
-        )
-    order = "urgency, placed_at, n.id" if is_open else "placed_at DESC, n.id DESC"
-    # First the page, then all about it: what a notice's mail was about decides the order of open ones alone.
-    source = f"notice n {_MAIL}" if is_open else "notice n"
-    what = f"SELECT n.*, {rank} AS urgency, {at} AS placed_at FROM {source} {where.text()}"
+    params: dict[str, Value] = {"limit": listing.limit}
+    if listing.state == "open":
+        params |= {"now_at": now}
+        lanes, order = [], "urgency, placed_at, n.id"
+        first = listing.after.rank if listing.after is not None else 0
+        for rank, (at, fits) in enumerate(_LANES[first:], start=first):
+            where = _listed(listing)
+            where.add(fits)
+            lanes.append(_lane(where, rank, at, after=listing.after, is_rising=True))
+            params |= where.params
+    else:
+        where, order = _listed(listing), "placed_at DESC, n.id DESC"
+        lanes = [_lane(where, 0, "n.closed_at", after=listing.after, is_rising=False)]
+        params |= where.params
+    # First the page, then all about it.
     sql = (
-        "SELECT n.*, a.name, a.phone, a.customer, a.error_count, d.name AS to_name, d.status, m.booking, m.subject,"
-        f" m.event_at FROM ({what} ORDER BY {order} LIMIT :limit) AS n"
+        "SELECT n.*, a.name, a.phone, a.customer, a.error_count, d.name AS to_name, d.status, m.booking, m.subject"
+        f" FROM (SELECT * FROM ({' UNION ALL '.join(lanes)}) AS n ORDER BY {order} LIMIT :limit) AS n"
         f" LEFT JOIN address a ON a.address = n.address {_MAIL} ORDER BY {order}"
     )
-    return sql, where.params
+    return sql, params
+
+
+def _lane(where: Where, rank: int, at: str, *, after: Place | None, is_rising: bool) -> str:
+    """The first notices of one lane, those up to `after` left out."""
+    if after is not None and after.rank == rank:
+        sign = ">" if is_rising else "<"
+        where.add(f"({at}, n.id) {sign} (:after_at, :after_id)", after_at=after.at, after_id=after.id)
+    way = "" if is_rising else " DESC"
+    inner = f"SELECT n.*, {rank} AS urgency, {at} AS placed_at FROM notice n {where.text()}"
+    return f"SELECT * FROM ({inner} ORDER BY {at}{way}, n.id{way} LIMIT :limit) AS lane{rank}"
 
 
 def notice_count(listing: Listing, *, most: int) -> tuple[str, dict[str, Value]]:

@@ -117,7 +117,7 @@ def _record(
     if disposition.status is Status.SUPPRESSED:
         _note_suppressed(tx, subject, disposition)
     if subject["dsn"] is not None:
-        _plan_dsn(tx, subject, disposition, old)
+        _plan_dsn(tx, subject, disposition, Status.DEFERRED if _is_awaited(subject) else old)
     effect = _effect(tx, subject, disposition, settings=settings, incident=incident)
     is_notification = subject["dsn"] == dsn_rules.ITSELF
     if not is_notification:
@@ -174,13 +174,18 @@ def _is_recorded(tx: Tx, disposition: Disposition) -> bool:
 
 def _may_apply(subject: Row, disposition: Disposition, owner: str) -> bool:
     """Tell whether the result of an attempt still decides about its delivery."""
-    if Status(subject["status"]) not in OPEN:
+    if Status(subject["status"]) not in OPEN and not _is_awaited(subject):
         # Stopped by a person while the attempt ran: if it arrived all the same, that is what must be shown.
         return subject["status"] == Status.CANCELLED and disposition.status in _ARRIVED
     if subject["lease_owner"] in (owner, None):
         return True
     # Another process has it now: our end is an end for both, our "later" is not.
     return disposition.next_at is None
+
+
+def _is_awaited(subject: Row) -> bool:
+    """Tell whether the answer to its content takes long: nobody has taken it yet, unlike what a smarthost was given."""
+    return subject["status"] == Status.SENT and subject["lease_owner"] is not None
 
 
 def _delivery_params(disposition: Disposition, old: Status) -> dict[str, Value]:

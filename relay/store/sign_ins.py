@@ -1,8 +1,9 @@
 """Failed sign-ins of the last quarter of an hour, so that guessing is slow.
 
 At most five for one account from one client, and thirty from one client whatever the accounts; then that client waits,
-and nobody else: a stranger's guesses never lock a person out. Both are hashed, because what is typed into the field for
-the name is sometimes the password. A client with IPv6 is its /64, which one customer has whole.
+and nobody else: a stranger's guesses never lock a person out. What comes by way of a provider is counted by itself, so
+that one in trouble never keeps out the local accounts that are there for it. Both are hashed, because what is typed
+into the field for the name is sometimes the password. A client with IPv6 is its /64, which one customer has whole.
 """
 
 from __future__ import annotations
@@ -23,6 +24,16 @@ def is_throttled(tx: Tx, name: str, *, ip: str, now: datetime) -> bool:
     """Tell whether this client has to wait before it may try this account again."""
     here, client = _keys(name, ip)
     return _is_full(tx, here, PER_ACCOUNT, now) or _is_full(tx, client, PER_CLIENT, now)
+
+
+def is_outside_throttled(tx: Tx, *, ip: str, now: datetime) -> bool:
+    """Tell whether this client has to wait before it may bring another answer of the provider."""
+    return _is_full(tx, _outside(ip), PER_CLIENT, now)
+
+
+def fail_outside(tx: Tx, *, ip: str, now: datetime) -> None:
+    """Count an answer of the provider that let nobody in; local accounts are as free as before."""
+    tx.run("sign_ins.insert", {"key": _outside(ip), "at": now})
 
 
 def fail(tx: Tx, name: str, *, ip: str, now: datetime) -> None:
@@ -51,6 +62,10 @@ def _is_full(tx: Tx, key: str, limit: int, now: datetime) -> bool:
 def _keys(name: str, ip: str) -> tuple[str, str]:
     client = client_of(ip)
     return _hashed(f"account {name_key(name)} {client}"), _hashed(f"client {client}")
+
+
+def _outside(ip: str) -> str:
+    return _hashed(f"outside {client_of(ip)}")
 
 
 def _hashed(text: str) -> str:

@@ -154,6 +154,11 @@ def hold_claimed(tx: Tx, *, owner: str, ids: Iterable[DeliveryId], reason: str) 
     return tx.run("spool.hold_claimed", {"owner": owner, "ids": rows.ids_param(ids), "held": reason})
 
 
+def mark_sent(tx: Tx, *, owner: str, ids: Iterable[DeliveryId]) -> None:
+    """Say that the content left us and its answer is awaited; whoever gives the lease back says queued or deferred."""
+    tx.many("spool.mark_sent", [{"id": each, "owner": owner} for each in ids])
+
+
 def release_owner(tx: Tx, *, owner: str, now: datetime) -> int:
     """Give back all leases of a process that stops in order; their attempts never began or were recorded."""
     return tx.run("spool.release_owner", {"owner": owner, "now": now})

@@ -116,7 +116,7 @@ def sight(
         yield seen
     finally:
         context.close()
-    assert seen.faults == []
+    assert not seen.faults, seen.faults
 
 
 def _watch(seen: Sight) -> None:
@@ -143,9 +143,9 @@ def _watch(seen: Sight) -> None:
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
+def serving(app: Any, port: int | None = None) -> Iterator[str]:
     """Serve an application in a thread of this process; give its address."""
-    port = free_port()
+    port = port or free_port()
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     )

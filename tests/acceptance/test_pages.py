@@ -44,6 +44,7 @@ def test_a_page_is_for_everybody(
         assert page.locator("h1").count() == 1
         assert page.title().endswith(" – Waybill")
         assert page.locator("html").get_attribute("lang") == "en"
+        assert page.locator("*").count() <= 1500
         # The way there and what is asked again later do not hold the page up.
         later = ("/live?", "/customers/of/", "/rows")
         assert len([one for one in seen.requests if not any(part in one for part in later)]) <= 5

@@ -54,7 +54,7 @@ def test_an_account_is_made_listed_and_signed_in_to(desk: Desk) -> None:
     one = desk.run("user", "list", "--json").one()
     assert one == {
         "name": "Anna", "full_name": "Anna Berg", "role": "support", "apps": ["hotel", "spa"],
-        "may_read_content": True, "has_password": True, "has_second_step": False,
+        "may_read_content": True, "has_password": True, "has_second_step": False, "issuer": "", "subject": "",
         "created_at": one["created_at"], "disabled_at": None, "last_seen_at": one["last_seen_at"],
     }  # fmt: skip
     assert one["last_seen_at"] is not None
@@ -228,3 +228,18 @@ def test_the_audit_log_is_read_and_narrowed(desk: Desk) -> None:
     ):
         assert [row["action"] for row in desk.run("audit", *asked, "--json").lines()] == wanted, asked
     assert "token shop" in desk.run("audit").out
+
+
+def test_an_account_is_connected_to_the_provider_and_made_local_again(desk: Desk) -> None:
+    desk.run("user", "add", "anna", "--link")
+    assert "write [dashboard.oidc]" in desk.run("user", "connect", "anna", "u-17").err
+    section = '[dashboard.oidc]\nissuer = "https://login.example.com"\nclient_id = "waybill"\ncreate = false\n'
+    desk.config.write_text(desk.config.read_text() + section)
+    assert desk.run("user", "connect", "anna", "u-17").code == 0
+    (one,) = desk.run("user", "list", "--json").lines()
+    assert (one["issuer"], one["subject"]) == ("https://login.example.com", "u-17")
+    assert " provider" in desk.run("user", "list").out
+    assert "signs in with the provider" in desk.run("user", "password", "anna", "--link").err
+    assert desk.run("user", "connect", "nobody", "u-18").code == 1
+    assert desk.run("user", "disconnect", "anna").code == 0
+    assert "no password yet" in desk.run("user", "list").out

@@ -8,7 +8,7 @@ from relay.booking_links import Link, Shows, key_of
 from relay.model import Delivery, Reference
 from relay.status import Status
 from relay.store import meta
-from tests.dashboard.house import House, token_of
+from tests.dashboard.house import CONFIG, House, token_of
 
 OK = "250 2.0.0 Ok"
 UNKNOWN = "550 5.1.1 User unknown"
@@ -202,3 +202,36 @@ def test_hostile_text_is_only_text(house: House) -> None:
         page = house.client("bob").get(path).text
         assert "<svg onload" not in page
         assert "<script>alert" not in page
+
+
+# -- the way back to the app
+
+IN_APP = 'booking_url = "https://booking.example/b/{ref}?from=mail"'
+
+
+def test_the_page_and_its_mails_lead_to_the_booking_in_the_app(house: House) -> None:
+    _, (mail,) = house.desk.accept("anna@example.com", booking="BK 1/2?&<é")
+    house.desk.accept("anna@example.com", booking="BK 1/2?&<é", app="spa")
+    house.config_text = CONFIG.replace('booking_pattern = "BK-#####"', IN_APP)
+    url = 'href="https://booking.example/b/BK%201%2F2%3F%26%3C%C3%A9?from=mail" rel="noreferrer">Open in hotel</a>'
+    page = house.client("vera").get("/bookings/BK%201%2F2%3F%26%3C%C3%A9").text
+    assert page.count("Open in ") == 1
+    assert url in page
+    assert url in house.client("vera").get(f"/m/{mail.id}").text
+
+
+def test_without_a_template_or_a_number_nothing_leads_there(house: House) -> None:
+    _, (mail,) = house.desk.accept("anna@example.com", booking="..")
+    _, (other,) = house.desk.accept("anna@example.com", booking=None)
+    _, (spa,) = house.desk.accept("anna@example.com", booking="BK-20931", app="spa")
+    house.config_text = CONFIG.replace('booking_pattern = "BK-#####"', IN_APP)
+    for path in (f"/m/{mail.id}", f"/m/{other.id}", f"/m/{spa.id}", "/bookings/BK-20931"):
+        answer = house.client("vera").get(path)
+        assert answer.status_code == 200
+        assert "Open in " not in answer.text
+
+
+def test_a_signed_link_leads_to_no_other_page(house: House) -> None:
+    house.desk.accept("anna@example.com", booking="BK-20931")
+    house.config_text = CONFIG.replace('booking_pattern = "BK-#####"', IN_APP)
+    assert "Open in " not in house.client().get(_signed(house, "BK-20931")).text

@@ -21,6 +21,8 @@ PUBLIC = {
     "/static/{version}/{name}",
     "/sign-in",
     "/sign-in/code",
+    "/sign-in/outside",
+    "/sign-in/outside/back",
     "/sign-out",
     "/link/{token}",
     "/badge/booking/{ref}.svg",

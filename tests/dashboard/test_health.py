@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from dashboard.app import warm
+from dashboard.rendering import environment
 from tests.dashboard.house import House
 
 
@@ -44,3 +46,11 @@ def test_health_is_bad_when_the_store_is_closed(house: House, listening: int) ->
     answer = house.client().get("/healthz")
     assert answer.status_code == 503
     assert "the store cannot be read" in answer.json()["problems"][0]
+
+
+def test_what_the_first_reader_would_wait_for_is_read_beforehand() -> None:
+    environment.cache_clear()
+    warm()
+    loaded = environment().cache
+    assert loaded is not None
+    assert len(loaded) == len(environment().list_templates()) > 40

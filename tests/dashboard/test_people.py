@@ -126,6 +126,14 @@ def test_my_language_clock_and_looks(bob: TestClient, store: EngineStore) -> Non
     assert account(store, "bob").keys_off
 
 
+def test_my_rows_are_low_when_i_say_so(bob: TestClient, store: EngineStore) -> None:
+    assert 'class="compact"' not in bob.get("/log").text
+    for rows, is_compact in (("compact", True), ("", False)):
+        bob.post("/me", data={"token": token_of(bob.get("/me").text), "rows": rows, "keys": "yes"})
+        assert ('class="compact"' in bob.get("/log").text) is is_compact
+        assert account(store, "bob").is_compact is is_compact
+
+
 def test_my_password_changes_only_with_the_old_one(bob: TestClient, store: EngineStore, tmp_path: Path) -> None:
     other = browser(store, tmp_path)
     sign_in(other)

@@ -29,6 +29,12 @@ def test_an_app_shows_its_rules_its_mistakes_and_what_to_type(house: House) -> N
         assert text in page
 
 
+def test_an_app_shows_where_its_bookings_open(house: House) -> None:
+    assert "write booking_url into its [[app]]" in house.client("alice").get("/senders/hotel").text
+    house.config_text = CONFIG.replace('"BK-#####"', '"BK-#####"\nbooking_url = "http://desk:8080/?b={ref}"')
+    assert "<code>http://desk:8080/?b={ref}</code>" in house.client("alice").get("/senders/hotel").text
+
+
 def test_refused_mail_of_nobody_is_counted_in_words(house: House) -> None:
     house.desk.refuse(to="anna@example.com")
     page = house.client("alice").get("/senders").text

@@ -79,3 +79,16 @@ def test_the_words_are_of_keys_that_exist() -> None:
     known = set(keys_of_settings(Config))
     assert set(KEYS) <= known
     assert {key.partition(".")[0] for key in known} == set(SECTIONS)
+
+
+def test_a_provider_is_shown_without_its_secret(house: House) -> None:
+    (house.folder / "oidc.secret").write_text("hidden words\n")
+    house.config_text += (
+        '[dashboard.oidc]\nissuer = "https://login.example.com"\nclient_id = "waybill"\n'
+        'client_secret_file = "oidc.secret"\nroles = { "the desk" = "support" }\n'
+    )
+    page = house.client("alice").get("/settings").text
+    assert "Provider that people sign in with" in page
+    assert "https://login.example.com" in page
+    assert "the desk" in page
+    assert "hidden words" not in page

@@ -106,6 +106,25 @@ def test_a_long_list_has_pages(house: House) -> None:
     assert order(shown(client, unescape(more))) == ["g50", "g51"]
 
 
+def count_beside(page: str) -> str:
+    """What the navigation says of how much there is to do."""
+    found = re.search(r'<a href="/todo"[^>]*><span>To do</span>(?:<span class="count">([^<]*)</span>)?</a>', page)
+    assert found is not None
+    return found[1] or ""
+
+
+def test_every_page_says_how_much_there_is_to_do_for_whoever_looks(house: House) -> None:
+    client = house.client("alice")
+    assert count_beside(shown(client, "/help")) == ""
+    fail(house, "sari@example.com")
+    fail(house, "otto@example.com", app="spa")
+    assert [count_beside(shown(client, path)) for path in ("/help", "/log")] == ["2", "2"]
+    assert count_beside(shown(house.client("sven"), "/help")) == "1"
+    for number in range(100):
+        fail(house, f"guest{number}@example.com")
+    assert count_beside(shown(client, "/help")) == "99+"
+
+
 def test_nothing_to_do_is_good_news_with_a_number(house: House) -> None:
     _, (one,) = house.desk.accept("anna@example.com")
     house.desk.answer(one, "250 2.0.0 ok", status=Status.DELIVERED)

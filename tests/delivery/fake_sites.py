@@ -78,6 +78,7 @@ class Behaviour:
     replies: Callable[[Envelope], dict[str, Reply]] | None = None  #: by address; others are taken
     is_unknown: bool = False  #: the answer to the final dot never comes
     gate: asyncio.Event | None = None  #: a transaction waits for it
+    is_slow: bool = False  #: that wait is for the answer to the content, and long
     connect_gate: asyncio.Event | None = None
     is_stale: bool = False  #: reused connections turn out dead at MAIL
     max_sessions: int | None = None  #: more are refused with 421
@@ -180,6 +181,8 @@ class FakeSession:
         if behaviour.is_stale and is_reused:
             self.abort()
             return self._result(envelope, dict.fromkeys(addresses, refusal(None, stage=Stage.MAIL)), is_reused)
+        if behaviour.is_slow and envelope.awaited is not None:
+            envelope.awaited(tuple(delivery.id for delivery in envelope.deliveries))
         if behaviour.gate is not None:
             await self._wait(behaviour.gate)
         if not self._is_open:

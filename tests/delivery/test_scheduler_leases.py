@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from relay.delivery.contract import Route
 from relay.model import Delivery, Outcome, Reply, Stage, Suppression
 from relay.status import Status
-from relay.store import rows, spool, suppressions
+from relay.store import open_store, rows, spool, suppressions
 from relay.store.engine import EngineStore
 from tests.delivery.fake_sites import START, Clock, World, read_by_word, refusal, submission
 from tests.delivery.running import Running, config, play
@@ -268,3 +269,70 @@ def test_nxdomain_is_doubted_for_a_domain_that_took_mail_lately(tmp_path: Path) 
         assert running.deliveries()["carla@guest.example"].status is Status.HARD_BOUNCED
 
     play(tmp_path, scene, world=made)
+
+
+def test_a_slow_answer_shows_as_sent_until_it_is_there(tmp_path: Path) -> None:
+    made = world()
+    slow = made.host("mx.guest")
+    slow.gate, slow.is_slow = asyncio.Event(), True
+
+    async def scene(running: Running) -> None:
+        await running.accept("anna@guest.example")
+        await running.until(lambda: running.statuses()["anna@guest.example"] is Status.SENT)
+        assert running.scheduler.in_memory == 1
+        assert slow.gate is not None
+        slow.gate.set()
+        await running.until(lambda: running.statuses()["anna@guest.example"] is Status.DELIVERED)
+        slow.replies = lambda e: {d.address: refusal(451, text="rate_limited later") for d in e.deliveries}
+        slow.gate = asyncio.Event()
+        await running.accept("bert@guest.example")
+        await running.until(lambda: running.statuses()["bert@guest.example"] is Status.SENT)
+        slow.gate.set()
+        tried = await running.until_tried("bert@guest.example")
+        assert (tried.status, tried.next_at is not None) == (Status.DEFERRED, True)
+
+    play(tmp_path, scene, world=made)
+
+
+def test_a_smarthost_that_is_slow_has_not_taken_it_yet(tmp_path: Path) -> None:
+    made = World(Clock())
+    made.serve("guest.example", "smart.example", is_smarthost=True)
+    slow = made.host("smart.example")
+    slow.gate, slow.is_slow = asyncio.Event(), True
+
+    async def scene(running: Running) -> None:
+        await running.accept("anna@guest.example")
+        await running.until(lambda: made.transactions != [])
+        await running.accept("bert@guest.example")  # whose own commit comes after what the first would have said
+        await running.until(lambda: len(made.transactions) == 2)
+        assert set(running.statuses().values()) == {Status.QUEUED}
+        assert slow.gate is not None
+        slow.gate.set()
+        await running.until_ended()
+
+    play(tmp_path, scene, world=made)
+
+
+def test_what_was_awaited_when_the_process_stopped_is_tried_again_and_told(tmp_path: Path) -> None:
+    made = world()
+    slow = made.host("mx.guest")
+    slow.gate, slow.is_slow = asyncio.Event(), True
+
+    async def waiting(running: Running) -> None:
+        await running.accept("anna@guest.example")
+        await running.until(lambda: running.statuses()["anna@guest.example"] is Status.SENT)
+
+    def died(store: EngineStore) -> None:
+        leased_by_another(store)
+        (one,) = all_deliveries(store)
+        store.write_now(lambda tx: spool.mark_sent(tx, owner="node-0", ids=[one.id]))
+
+    async def again(running: Running) -> None:
+        await running.until(lambda: running.statuses()["anna@guest.example"] is Status.DELIVERED)
+        assert running.deliveries()["anna@guest.example"].is_unknown
+
+    play(tmp_path / "stopped", waiting, world=made, grace=timedelta(0))
+    with_store = open_store(f"sqlite:{tmp_path / 'stopped' / 'waybill.db'}", tmp_path / "stopped")
+    with contextlib.closing(with_store) as store:
+        assert {one.status for one in all_deliveries(store)} <= {Status.QUEUED, Status.DEFERRED}
+    play(tmp_path / "died", again, world=world(), before=died)

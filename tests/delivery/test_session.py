@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from relay.delivery import exchange
 from relay.delivery.contract import Credentials, HostResult, TlsMode
 from relay.model import DeliveryId, Stage
 from relay.settings import Timeouts
@@ -525,3 +527,21 @@ def test_the_conversation_is_kept_for_failures_and_for_all_when_asked() -> None:
         assert "Booking" not in kept
 
     with_peer({f"RCPT TO:<{BERT}>": Say(b"550 5.1.1 unknown\r\n"), "DATA": Say(b"354 ok\r\n")}, scenario)
+
+
+@pytest.mark.parametrize(("answer", "told"), [(Say(then="stall"), 1), (Say(b"250 2.0.0 taken\r\n"), 0)])
+def test_that_an_answer_takes_long_is_told_while_it_is_awaited(
+    answer: Say, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "AWAITED_AFTER", 0.05)
+    heard: list[tuple[DeliveryId, ...]] = []
+
+    async def scenario(peer: Peer) -> None:
+        sent = replace(envelope(ANNA, BERT), awaited=heard.append)
+        result = await send(peer.port, sent, timeouts=IMPATIENT)
+        assert result.is_unknown is (told == 1)
+        await asyncio.sleep(0.1)
+        (bert,) = (one.id for one in sent.deliveries if one.address == BERT)
+        assert heard == [(bert,)] * told  # the other one was refused before
+
+    with_peer({"RCPT": [Say(b"550 5.1.1 nobody\r\n"), Say(b"250 ok\r\n")], "content": answer}, scenario)

@@ -211,6 +211,18 @@ def test_m004_12_what_the_mail_service_took_is_sent_and_never_called_delivered(t
     assert there.why("hanna@guest.example").splitlines()[0] != "Delivered"
 
 
+def test_m004_12_what_waits_long_for_the_answer_is_sent_and_then_one_of_the_others(there: World) -> None:
+    usual = there.mx.temper
+    there.mx.temper = replace(usual, delays={Step.FINAL: 8.0})
+    try:
+        there.send("slow@guest.example")
+        row = there.row("slow@guest.example")
+        assert (row["status"], row["delivered_at"]) == ("sent", None)
+        there.row("slow@guest.example", until=lambda status: status == "delivered")
+    finally:
+        there.mx.temper = usual
+
+
 def test_m004_5_and_6_a_hard_bounce_is_not_sent_again_and_invalid_is_told_apart(there: World) -> None:
     for name in ("nobody", "closed"):
         there.send(f"{name}@guest.example", booking=f"HB-{name}")

@@ -30,7 +30,7 @@ def test_an_account_comes_back_as_it_was_written(store: EngineStore) -> None:
     made = add(
         store, "Anna", shown="Anna Berg", role=Role.OPERATOR, may_read_content=False, apps=("hotel", "spa"),
         password_hash="$scrypt$x", totp_secret="ABC", totp_last_step=57_000_000, language="fi", zone="Europe/Helsinki",
-        theme="dark", keys_off=True, disabled_at=NOW + HOUR, last_seen_at=NOW + MINUTE,
+        theme="dark", keys_off=True, is_compact=True, disabled_at=NOW + HOUR, last_seen_at=NOW + MINUTE,
     )  # fmt: skip
     assert get(store, made.id) == made
     plain = add(store, "bob")
@@ -49,8 +49,8 @@ def test_what_an_admin_decides_and_what_oneself_decides_are_kept_apart(store: En
     wanted = replace(made, role=Role.ADMIN, apps=("spa",), language="de", shown="A", may_read_content=False)
     store.write_now(lambda tx: accounts.change(tx, wanted))
     assert get(store, made.id) == replace(wanted, language="sv")
-    store.write_now(lambda tx: accounts.prefer(tx, replace(made, language="fr", theme="dark", role=Role.VIEWER)))
-    assert get(store, made.id) == replace(wanted, language="fr", theme="dark")
+    store.write_now(lambda tx: accounts.prefer(tx, replace(made, language="fr", is_compact=False, role=Role.VIEWER)))
+    assert get(store, made.id) == replace(wanted, language="fr", is_compact=False)
 
 
 def test_another_admin_is_one_who_can_sign_in(store: EngineStore) -> None:

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from relay.model import Suppression
+from relay.model import DeliveryId, Suppression
 from relay.status import Status
 from relay.store import log, spool, suppressions
 from relay.store.engine import EngineStore
 from relay.store.loader import load
-from relay.store.protocols import Value
+from relay.store.protocols import Tx, Value
+from relay.store.verify import verify
 from tests.store.making import HOUR, MINUTE, NOW, accept, claim, disposition, outcome
 
 
@@ -185,3 +186,51 @@ def test_the_queue_is_read_by_its_indexes_only(store: EngineStore, statement: st
     steps = [row["detail"] for row in plan]
     assert any(index in step for step in steps), steps
     assert not any(step.startswith("SCAN delivery") and "INDEX" not in step for step in steps), steps
+
+
+def status_of(store: EngineStore, delivery: DeliveryId) -> Status:
+    found = store.read_now(lambda tx: tx.one("spool.delivery", {"id": delivery}))
+    assert found is not None
+    return Status(found["status"])
+
+
+def test_what_waits_long_for_its_answer_is_sent_until_the_answer_is_there(store: EngineStore) -> None:
+    made = [accept(store, f"guest{number}@example.com").deliveries[0].id for number in range(3)]
+    claim(store)
+    store.write_now(lambda tx: spool.mark_sent(tx, owner="two", ids=made))
+    assert {status_of(store, one) for one in made} == {Status.QUEUED}
+    store.write_now(lambda tx: spool.mark_sent(tx, owner="one", ids=made))
+    assert {status_of(store, one) for one in made} == {Status.SENT}
+    assert store.read_now(verify) == []
+    taken, later, refused = made
+    ends = [(taken, Status.DELIVERED, None), (later, Status.DEFERRED, outcome()), (refused, Status.INVALID, outcome())]
+    for delivery, status, reading in ends:
+        done = disposition(delivery, status, reading=reading, next_at=NOW + HOUR)
+        got = store.write_now(lambda tx, done=done: spool.record(tx, done, owner="one"))  # type: ignore[misc]
+        assert got is not None
+        assert (got.is_applied, status_of(store, delivery)) == (True, status)
+    assert store.read_now(verify) == []
+
+
+@pytest.mark.parametrize("end", ["release", "hold_claimed", "release_owner", "take_over", "take_over_from"])
+def test_whoever_ends_a_lease_unanswered_says_that_it_waits_again(store: EngineStore, end: str) -> None:
+    tried = accept(store, "tried@example.com").deliveries[0].id
+    claim(store)
+    first = disposition(tried, Status.DEFERRED, reading=outcome(), next_at=NOW)
+    store.write_now(lambda tx: spool.record(tx, first, owner="one"))
+    claim(store, fresh=False)
+    fresh = accept(store, "fresh@example.com").deliveries[0].id
+    claim(store)
+    ids = [tried, fresh]
+    store.write_now(lambda tx: spool.mark_sent(tx, owner="one", ids=ids))
+    assert [status_of(store, one) for one in ids] == [Status.SENT, Status.SENT]
+    ways: dict[str, Callable[[Tx], object]] = {
+        "release": lambda tx: spool.release(tx, owner="one", ids=ids, next_at=NOW),
+        "hold_claimed": lambda tx: spool.hold_claimed(tx, owner="one", ids=ids, reason="hold: test"),
+        "release_owner": lambda tx: spool.release_owner(tx, owner="one", now=NOW),
+        "take_over": lambda tx: spool.take_over(tx, now=NOW, everyone=True),
+        "take_over_from": lambda tx: spool.take_over_from(tx, ["one"], now=NOW),
+    }
+    store.write_now(ways[end])
+    assert [status_of(store, one) for one in ids] == [Status.DEFERRED, Status.QUEUED]
+    assert store.read_now(verify) == []

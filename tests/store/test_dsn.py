@@ -273,3 +273,11 @@ def test_a_message_that_is_forgotten_takes_along_what_was_to_be_told(store: Engi
     store.write_now(lambda tx: retention.drop_message(tx, made.message.id))
     assert waiting(store) == []
     assert store.read_now(lambda tx: tx.compose("SELECT COUNT(*) AS n FROM dsn_due", {}))[0]["n"] == 0
+
+
+def test_that_it_was_passed_on_is_told_also_when_the_answer_took_long(store: EngineStore) -> None:
+    one = accept(store, dsn="success").deliveries[0].id
+    claim(store)
+    store.write_now(lambda tx: spool.mark_sent(tx, owner="one", ids=[one]))
+    store.write_now(lambda tx: spool.record(tx, disposition(one), owner="one"))
+    assert [matter.action for matter in waiting(store)] == [Action.RELAYED]

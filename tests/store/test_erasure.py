@@ -24,6 +24,7 @@ from relay.store import (
     log,
     refusals,
     reports,
+    saved_views,
     scrub,
     spool,
     stats,
@@ -32,6 +33,7 @@ from relay.store import (
 from relay.store.engine import EngineStore
 from relay.store.erasure import ERASED, Found
 from relay.store.protocols import Tx, Value
+from relay.store.saved_views import SavedView
 from tests.store.making import HOUR, NOW, accept, claim, disposition, outcome, reply, submission
 
 #: Anything of the person that must not be found afterwards, in a spelling that occurs nowhere else.
@@ -92,6 +94,7 @@ def name_elsewhere(tx: Tx) -> None:
     tx.run("redirects.insert", {
         "address": other, "new_address": WHO, "since_at": NOW, "until_at": None, "by": "bob", "note": text,
     })  # fmt: skip
+    saved_views.add(tx, SavedView(name=f"Mail of {WHO}", text=f"to:{WHO.upper()}", by="bob", saved_at=NOW))
     incident: dict[str, Value] = {
         "kind": "content", "domain": "example.org", "app": "", "at": NOW, "category": "spam_content", "rule": "r",
         "reply": f"<{WHO}> wants no such mail",
@@ -175,7 +178,7 @@ def test_no_row_of_any_table_names_the_person(store: EngineStore) -> None:
 #: Tables in which an address or what was said of it may stand.
 TELLING = {
     *("message", "delivery", "attempt", "reference", "event", "notice", "suppression", "redirect", "refusal"),
-    *("address", "report", "incident", "site", "form_token"),
+    *("address", "report", "incident", "site", "form_token", "saved_view"),
 }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from relay.actions import Wanted, just_closed, note_notices, resolve_notices, undo_closing
 from relay.model import Category, ReplyClass
 from relay.notices import State
 from relay.status import Status
-from relay.store import notice_list, notices, spool
+from relay.store import notice_filters, notice_list, notices, spool
 from relay.store.engine import EngineStore
 from relay.store.notice_list import Entry, Listing
 from tests.store.making import HOUR, MINUTE, NOW, claim, disposition, outcome, reply, submission
@@ -148,3 +149,17 @@ def test_what_is_of_another_app_is_not_changed(store: EngineStore) -> None:
         lambda tx: resolve_notices(tx, Wanted(ids=(one.notice.id,), apps=("hotel",)), by="bob", now=NOW)
     )
     assert (answer.key, names(page(store))) == ("not_found", ["one"])
+
+
+def test_a_newer_mail_of_the_same_problem_gives_the_time_of_its_event(store: EngineStore) -> None:
+    fill(store)
+    fail(store, "young@a.example", event_at=NOW + 2 * HOUR)
+    assert names(page(store))[:3] == ["soon", "young", "late"]
+    assert page(store)[1].event_at == NOW + 2 * HOUR
+
+
+def test_a_page_is_read_off_the_indexes_of_its_order(store: EngineStore, database: Path) -> None:
+    sql, params = notice_filters.notice_page(Listing(), now=NOW)
+    plan = [row["detail"] for row in store.read_now(lambda tx: tx.compose(f"EXPLAIN QUERY PLAN {sql}", params))]
+    used = [line for line in plan if "notice_" in line]
+    assert [name in line for name, line in zip(("notice_coming", "notice_waiting"), used, strict=True)] == [True, True]

@@ -154,6 +154,26 @@ FAULTS = [
         'config.toml:4: app.1.password_hash: that is no hash we can check; make one with "waybill app password"',
     ),
     (
+        "a booking's address without its number",
+        APP + 'booking_url = "https://booking.example/b/"',
+        "config.toml:4: app.1.booking_url: write {ref} where the number goes",
+    ),
+    (
+        "a booking's number in the host",
+        APP + 'booking_url = "https://{ref}.booking.example/"',
+        'config.toml:4: app.1.booking_url: write an address such as "https://booking.example/b/{ref}"',
+    ),
+    (
+        "a booking's address that runs",
+        APP + 'booking_url = "javascript:alert({ref})"',
+        "config.toml:4: app.1.booking_url: write an address such as",
+    ),
+    (
+        "a booking's address with a name we do not know",
+        APP + 'booking_url = "https://booking.example/{year}/{ref}"',
+        "config.toml:4: app.1.booking_url: the only thing in braces is {ref}",
+    ),
+    (
         "hash of another kind",
         '[[app]]\nname = "a"\nusername = "a"\npassword_hash = "$2b$12$abcdefghijklmnopqrstuv"',
         "config.toml:4: app.1.password_hash: that is no hash we can check",

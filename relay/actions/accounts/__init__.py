@@ -24,6 +24,10 @@ takes nothing for granted that `look` saw, so that many tries at once are not mo
 **Asking again** for the password of whoever is signed in (before a new one, or before the second step goes): `look`,
 `verify`, `confirm`.
 
+**With a provider** (OpenID Connect) the page asks `may_come`, has the answer checked outside every transaction, and
+then calls `enter_outside`, which gives a sign-in (wrong: this answer was used before) or the reason against one; what
+proves nothing goes to `fail_outside`.
+
 **New passwords** are looked over by relay/accounts.py's fault_of_password and hashed by `make_hash` in a thread;
 `set_password` and `use_invitation` take the hash.
 """
@@ -42,6 +46,15 @@ from relay.actions.accounts.entering import (
 )
 from relay.actions.accounts.links import Invited, first_link, invited, make_invitation, use_invitation
 from relay.actions.accounts.noting import Action
+from relay.actions.accounts.outside import (
+    Caller,
+    Refusal,
+    connect_account,
+    disconnect_account,
+    enter_outside,
+    fail_outside,
+    may_come,
+)
 from relay.actions.accounts.people import (
     change_account,
     create_account,
@@ -56,8 +69,10 @@ from relay.actions.accounts.visits import Visit, end_session, sign_out, sign_out
 
 __all__ = [
     "Action",
+    "Caller",
     "Invited",
     "Look",
+    "Refusal",
     "SignIn",
     "State",
     "Visit",
@@ -67,15 +82,20 @@ __all__ = [
     "change_account",
     "confirm",
     "confirm_totp",
+    "connect_account",
     "create_account",
     "disable_account",
+    "disconnect_account",
     "enable_account",
     "end_session",
+    "enter_outside",
+    "fail_outside",
     "first_link",
     "invited",
     "look",
     "make_hash",
     "make_invitation",
+    "may_come",
     "prefer",
     "remove_totp",
     "revoke_token",

@@ -44,9 +44,11 @@ class Invited:
 
 
 def make_invitation(tx: Tx, name: str, purpose: Purpose, *, actor: Actor, now: datetime) -> str | None:
-    """Make a link for an account and give its token; None when there is no such account, or it is disabled."""
+    """Make a link for an account and give its token; None when there is none, it is disabled, or it has a provider."""
     account = accounts.named(tx, name)
-    if account is None or account.is_disabled or purpose not in LASTS or purpose is Purpose.FIRST_ADMIN:
+    if account is None or account.is_disabled or account.is_connected:
+        return None
+    if purpose not in LASTS or purpose is Purpose.FIRST_ADMIN:
         return None
     invitations.end_all(tx, account.id)
     note(tx, Action.MAKE_LINK, account.name, actor=actor, now=now, text=purpose.value)
@@ -72,7 +74,9 @@ def invited(tx: Tx, token: str, *, now: datetime) -> Invited | None:
     if found.purpose is Purpose.FIRST_ADMIN:
         return None if accounts.is_any(tx) else Invited(purpose=found.purpose, account=None)
     account = accounts.get(tx, found.account_id or "")
-    return None if account is None or account.is_disabled else Invited(purpose=found.purpose, account=account)
+    if account is None or account.is_disabled or account.is_connected:
+        return None
+    return Invited(purpose=found.purpose, account=account)
 
 
 def use_invitation(

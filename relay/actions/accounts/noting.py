@@ -25,6 +25,8 @@ class Action(StrEnum):
     SET_PASSWORD = "set_password"
     ADD_SECOND_STEP = "add_second_step"
     REMOVE_SECOND_STEP = "remove_second_step"
+    CONNECT_ACCOUNT = "connect_account"
+    DISCONNECT_ACCOUNT = "disconnect_account"
     MAKE_LINK = "make_link"
     USE_LINK = "use_link"
     ADD_TOKEN = "add_token"

@@ -136,6 +136,8 @@ def set_password(tx: Tx, name: str, *, password_hash: str, actor: Actor, now: da
     account = accounts.named(tx, name)
     if account is None:
         return _unknown(name)
+    if account.is_connected:
+        return no("connected", f"{account.name} signs in with the provider; disconnect it to give it a password.")
     accounts.set_password(tx, account.id, password_hash=password_hash)
     end_all(tx, account)
     note(tx, Action.SET_PASSWORD, account.name, actor=actor, now=now)
@@ -144,7 +146,7 @@ def set_password(tx: Tx, name: str, *, password_hash: str, actor: Actor, now: da
 
 
 def prefer(tx: Tx, wanted: Account, *, actor: Actor, now: datetime) -> None:
-    """Keep language, zone, theme and letter keys of an account."""
+    """Keep language, zone, theme, letter keys and height of rows of an account."""
     accounts.prefer(tx, wanted)
     note(tx, Action.CHANGE_PREFERENCES, wanted.name, actor=actor, now=now)
 

@@ -26,5 +26,6 @@ ORDER BY d.seq DESC LIMIT 1
 
 -- turn_to --
 -- Let a notice be about another mail, after that which was its proof has arrived.
-UPDATE notice SET count = CASE WHEN count > 1 THEN count - 1 ELSE 1 END, delivery_id = :delivery_id
+UPDATE notice SET count = CASE WHEN count > 1 THEN count - 1 ELSE 1 END, delivery_id = :delivery_id,
+  event_at = (SELECT m.event_at FROM delivery d JOIN message m ON m.id = d.message_id WHERE d.id = :delivery_id)
 WHERE id = :id AND state = 'open'

@@ -129,6 +129,10 @@ UPDATE site SET reply = NULL WHERE lower(reply) LIKE :pattern ESCAPE '\'
 -- Answers that are kept for a submit that comes twice.
 DELETE FROM form_token WHERE lower(result) LIKE :pattern ESCAPE '\'
 
+-- drop_views --
+-- Saved filters that look for the person.
+DELETE FROM saved_view WHERE lower(text) LIKE :pattern ESCAPE '\' OR lower(name) LIKE :pattern ESCAPE '\'
+
 -- drop_redirects --
 DELETE FROM redirect WHERE address = :address OR lower(new_address) = :address
 

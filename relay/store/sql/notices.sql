@@ -9,6 +9,9 @@ UPDATE notice SET
   last_at = :at,
   closed_at = NULL,
   delivery_id = CASE WHEN :is_proof = 1 OR state <> 'open' THEN :delivery_id ELSE delivery_id END,
+  event_at = CASE WHEN :is_proof = 1 OR state <> 'open' THEN
+    (SELECT m.event_at FROM delivery d JOIN message m ON m.id = d.message_id WHERE d.id = :delivery_id)
+    ELSE event_at END,
   app = :app,
   assigned = CASE WHEN state = 'open' THEN assigned END,
   by = '',
@@ -19,8 +22,9 @@ WHERE address = :address AND cause = :cause
 -- raise_new --
 -- The first mail of a problem; it was another node's first one a moment ago when there is a row by now.
 INSERT INTO notice (address, cause, state, shown, count, opened_at, last_at, closed_at, delivery_id, app, assigned, by,
-  note, suggestion, suggested_at)
-SELECT :address, :cause, 'open', :shown, 1, :at, :at, NULL, :delivery_id, :app, NULL, '', '', NULL, NULL
+  note, suggestion, suggested_at, event_at)
+SELECT :address, :cause, 'open', :shown, 1, :at, :at, NULL, :delivery_id, :app, NULL, '', '', NULL, NULL,
+  (SELECT m.event_at FROM delivery d JOIN message m ON m.id = d.message_id WHERE d.id = :delivery_id)
 WHERE NOT EXISTS (SELECT 1 FROM notice WHERE address = :address AND cause = :cause)
 ON CONFLICT (address, cause) DO UPDATE SET count = notice.count + 1, last_at = excluded.last_at
 

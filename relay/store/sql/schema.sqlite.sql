@@ -499,3 +499,37 @@ CREATE INDEX suppression_by_value ON suppression (value);  -- with the lifted on
 CREATE INDEX delivery_spam ON delivery (seq) WHERE marks LIKE '%spam%';
 -- What the block of a domain held back.
 CREATE INDEX delivery_suppressed ON delivery (domain, ended_at) WHERE status = 'suppressed';
+
+-- m0011_views --
+-- What people keep of how they look at the log: filters under a name, and how high the rows are.
+
+CREATE TABLE saved_view (
+  id              INTEGER PRIMARY KEY,
+  name            TEXT NOT NULL,  -- as it is shown
+  name_key        TEXT NOT NULL,  -- the same without the case of letters
+  text            TEXT NOT NULL,  -- what stands in the search box
+  span            TEXT NOT NULL,  -- 24h | 7d | 30d | today | yesterday; '' = whenever
+  is_oldest_first INTEGER NOT NULL,
+  apps            TEXT NOT NULL,  -- those the text names, joined by spaces: who may see no such mail sees no such view
+  by              TEXT NOT NULL,
+  saved_at        INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX saved_view_by_name ON saved_view (name_key);
+
+ALTER TABLE account ADD COLUMN is_compact INTEGER NOT NULL DEFAULT 0;  -- 1: low rows in long tables
+
+-- m0012_oidc --
+-- Accounts of people for whom a provider vouches: who it is are these two together, and nothing else finds the account.
+
+ALTER TABLE account ADD COLUMN issuer TEXT NOT NULL DEFAULT '';
+ALTER TABLE account ADD COLUMN subject TEXT NOT NULL DEFAULT '';  -- '' = a local account
+CREATE UNIQUE INDEX account_by_subject ON account (issuer, subject) WHERE subject <> '';
+
+-- m0013_urgency --
+-- What a notice's mail was about decides where the notice stands: with the time in it, its page is read off an index.
+
+ALTER TABLE notice ADD COLUMN event_at INTEGER;  -- of the mail that is the proof
+UPDATE notice SET event_at =
+  (SELECT m.event_at FROM delivery d JOIN message m ON m.id = d.message_id WHERE d.id = notice.delivery_id);
+CREATE INDEX notice_coming ON notice (event_at, id) WHERE state = 'open';
+CREATE INDEX notice_waiting ON notice (opened_at, id) WHERE state = 'open';

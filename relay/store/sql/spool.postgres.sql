@@ -51,12 +51,14 @@ RETURNING id
 
 -- release --
 -- Give leases back unused.
-UPDATE delivery SET lease_owner = NULL, next_at = :next_at, waits_for_site = :waits_for_site
+UPDATE delivery SET lease_owner = NULL, next_at = :next_at, waits_for_site = :waits_for_site,
+  status = CASE WHEN status <> 'sent' THEN status WHEN attempts = 0 THEN 'queued' ELSE 'deferred' END
 WHERE lease_owner = :owner AND id = ANY (ARRAY(SELECT json_array_elements_text(:ids::json)))
 
 -- hold_claimed --
 -- Give leases back and hold them.
-UPDATE delivery SET lease_owner = NULL, held = :held
+UPDATE delivery SET lease_owner = NULL, held = :held,
+  status = CASE WHEN status <> 'sent' THEN status WHEN attempts = 0 THEN 'queued' ELSE 'deferred' END
 WHERE lease_owner = :owner AND id = ANY (ARRAY(SELECT json_array_elements_text(:ids::json)))
 
 -- wake_site --
@@ -89,7 +91,8 @@ INSERT INTO search_pending (seq) SELECT seq FROM made
 
 -- take_over --
 -- Leases that ran out (:now), or every lease (:everyone = 1); those another node is just taking over are left to it.
-UPDATE delivery SET lease_owner = NULL, next_at = :now, is_unknown = 1
+UPDATE delivery SET lease_owner = NULL, next_at = :now, is_unknown = 1,
+  status = CASE WHEN status <> 'sent' THEN status WHEN attempts = 0 THEN 'queued' ELSE 'deferred' END
 WHERE seq = ANY (ARRAY(
   SELECT seq FROM delivery
   WHERE lease_owner IS NOT NULL AND (next_at <= :now OR :everyone = 1)

@@ -71,20 +71,30 @@ WHERE (id = :message_id OR id IN (SELECT id FROM delivery WHERE message_id = :me
   AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = :message_id AND next_at IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM dsn_due WHERE message_id = :message_id)
 
+-- mark_sent --
+-- The content has left us and its answer takes long; the lease goes on until the answer is there.
+UPDATE delivery SET status = 'sent'
+WHERE id = :id AND lease_owner = :owner AND status IN ('queued', 'deferred')
+
 -- take_over --
 -- Leases that ran out (:now), or every lease (:everyone = 1): nobody works on these any more.
-UPDATE delivery SET lease_owner = NULL, next_at = :now, is_unknown = 1
+UPDATE delivery SET lease_owner = NULL, next_at = :now, is_unknown = 1,
+  status = CASE WHEN status <> 'sent' THEN status WHEN attempts = 0 THEN 'queued' ELSE 'deferred' END
 WHERE lease_owner IS NOT NULL AND (next_at <= :now OR :everyone = 1)
 RETURNING id, message_id, lease_owner
 
 -- take_over_from --
 -- The leases of one process that died.
-UPDATE delivery SET lease_owner = NULL, next_at = :now, is_unknown = 1 WHERE lease_owner = :owner
+UPDATE delivery SET lease_owner = NULL, next_at = :now, is_unknown = 1,
+  status = CASE WHEN status <> 'sent' THEN status WHEN attempts = 0 THEN 'queued' ELSE 'deferred' END
+WHERE lease_owner = :owner
 RETURNING id, message_id, lease_owner
 
 -- release_owner --
 -- All leases of one process that stops in order.
-UPDATE delivery SET lease_owner = NULL, next_at = :now WHERE lease_owner = :owner
+UPDATE delivery SET lease_owner = NULL, next_at = :now,
+  status = CASE WHEN status <> 'sent' THEN status WHEN attempts = 0 THEN 'queued' ELSE 'deferred' END
+WHERE lease_owner = :owner
 
 -- next_due --
 -- When there will be something to do: new, due again, a lease that runs out, a pause that ends.

@@ -47,12 +47,14 @@ RETURNING id
 
 -- release --
 -- Give leases back unused.
-UPDATE delivery SET lease_owner = NULL, next_at = :next_at, waits_for_site = :waits_for_site
+UPDATE delivery SET lease_owner = NULL, next_at = :next_at, waits_for_site = :waits_for_site,
+  status = CASE WHEN status <> 'sent' THEN status WHEN attempts = 0 THEN 'queued' ELSE 'deferred' END
 WHERE lease_owner = :owner AND id IN (SELECT value FROM json_each(:ids))
 
 -- hold_claimed --
 -- Give leases back and hold them.
-UPDATE delivery SET lease_owner = NULL, held = :held
+UPDATE delivery SET lease_owner = NULL, held = :held,
+  status = CASE WHEN status <> 'sent' THEN status WHEN attempts = 0 THEN 'queued' ELSE 'deferred' END
 WHERE lease_owner = :owner AND id IN (SELECT value FROM json_each(:ids))
 
 -- wake_site --

@@ -1,7 +1,8 @@
 -- open_without_time --
 -- Open deliveries that would never be claimed, and ended ones that would be.
 SELECT id AS subject, status AS detail FROM delivery
-WHERE (status IN ('queued', 'deferred')) <> (next_at IS NOT NULL) LIMIT :limit
+WHERE (status IN ('queued', 'deferred') OR status = 'sent' AND lease_owner IS NOT NULL) <> (next_at IS NOT NULL)
+LIMIT :limit
 
 -- leased_but_ended --
 -- Ended deliveries that still have a lease.
