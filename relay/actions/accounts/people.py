@@ -137,7 +137,10 @@ def set_password(tx: Tx, name: str, *, password_hash: str, actor: Actor, now: da
     if account is None:
         return _unknown(name)
     if account.is_connected:
-        return no("connected", f"{account.name} signs in with the provider; disconnect it to give it a password.")
+        return no(
+            "connected",
+            say("{name} signs in with the provider; disconnect it to give it a password.", name=account.name),
+        )
     accounts.set_password(tx, account.id, password_hash=password_hash)
     end_all(tx, account)
     note(tx, Action.SET_PASSWORD, account.name, actor=actor, now=now)
