@@ -201,7 +201,7 @@ def _signed_in(tx: Tx) -> str:
     return accounts.begin_session(tx, account, ip="127.0.0.1", agent="test", now=now)
 
 
-def left(english: str, other: str, code: str) -> set[str]:
+def left(english: str, other: str, code: str) -> frozenset[str]:
     """Say what a page in a language has in common with the English one."""
     assert f'lang="{code}"' in other or "<html" not in other
     return runs(english) & runs(other) - SAME
