@@ -2,9 +2,11 @@
 
 What actions answer, what events say and what the doctor finds is kept as English text, made of the templates of
 relay/wording.py. Here a text is known again by its template, and its translation gets the same values. Of several that
-fit, the one with most words of its own is taken. A text may be several sentences, one after the other; what nobody
-knows, such as an old wording, is shown as it is. Time grows with the length of a text and never faster, whatever
-somebody wrote into a note: pieces are looked for in order and never taken back. Pure.
+fit, one that begins with words of its own comes first, then the one that has most of them. A text may be several
+sentences, one after the other; what nobody knows, such as an old wording or what a person typed, is shown as it is.
+
+Time grows with the length of a text and never faster, whatever somebody wrote into a note: pieces are looked for in
+their order and never taken back. Pure.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from relay.wording import FREE, OURS, TIMES, fill, variants
+from relay.wording import FREE, OURS, TIGHT, TIMES, fill, variants
 
 #: A longer text is no sentence of ours.
 _LONGEST = 2000
@@ -46,18 +48,20 @@ class _Form:
             return {} if said == self.texts[0] else None
         found, at, end = {}, len(self.texts[0]), len(said) - len(self.texts[-1])
         for name, text in zip(self.names[:-1], self.texts[1:-1], strict=True):
-            next_at = said.find(text, at + 1, end)
+            next_at = said.find(text, at, end)
             if next_at < 0:
                 return None
             found[name], at = said[at:next_at], next_at + len(text)
-        if at >= end:
+        if at > end:
             return None
         found[self.names[-1]] = said[at:end]
         return found if all(map(_may_be, found, found.values())) else None
 
 
 def _may_be(name: str, value: str) -> bool:
-    """Tell whether a value can be what its name says: an address or a number does not go on over sentences."""
+    """Tell whether a value can be what its name says: an address has no blank, and no name goes on over sentences."""
+    if name in TIGHT:
+        return " " not in value
     return name in OURS or name in FREE or not _END.search(value)
 
 
@@ -75,7 +79,7 @@ class Retelling:
                     self._exact[said] = msgid
                 else:
                     forms.append(_Form(msgid, tuple(pieces[::2]), tuple(pieces[1::2])))
-        self._forms = sorted(forms, key=lambda form: -sum(map(len, form.texts)))
+        self._forms = sorted(forms, key=lambda form: (not form.texts[0], -sum(map(len, form.texts))))
 
     def tell(self, said: str, moment: Callable[[datetime], str]) -> str:
         """Say a text in the language; `moment` writes a time."""

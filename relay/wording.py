@@ -8,8 +8,8 @@ one that was kept years ago too.
 
 A template has {values} and [optional parts with one {value}], which are left out when the value is "" or None. What a
 value is shows in its name: those of OURS are words of ours again, those of TIMES are times as `at` writes them, and
-every other is somebody else's word (an address, a reply) that nobody translates; only those of FREE may hold sentences
-of somebody else. Pure.
+every other is somebody else's word (an address, a reply) that nobody translates. Those of FREE may hold sentences and
+those of TIGHT no blank, which tells apart templates that are alike. Pure.
 """
 
 from __future__ import annotations
@@ -19,10 +19,20 @@ from collections.abc import Mapping
 from datetime import datetime
 
 #: Values that are worded by `say` themselves.
-OURS = frozenset({"what", "which", "why", "how", "spf", "dkim"})
+OURS = frozenset({"what", "which", "why", "how", "role", "spf", "dkim"})
 
 #: Values that somebody typed, or a server said: with sentences in them, maybe.
 FREE = frozenset({"note", "reply", "text"})
+
+#: Values without a blank: addresses, hosts, numbers, roles.
+TIGHT = frozenset(
+    {
+        *("address", "asked", "asked_for", "old", "new", "whom", "key"),
+        *("domain", "envelope", "host", "ehlo", "ip", "smarthost", "zone"),
+        *("count", "number", "id", "incident_id", "report_id", "wanted_id", "port", "version", "bits", "seconds"),
+        "role",
+    }
+)
 
 #: Values that are times.
 TIMES = frozenset({"at", "since", "until"})

@@ -26,6 +26,7 @@ from relay.actions import Answer, Chosen, Fate, ManyForeseen, Tally, Telling
 from relay.model import DeliveryId
 from relay.store import log
 from relay.store.protocols import Tx
+from relay.wording import say
 
 #: From so many on, the number has to be typed.
 _UNTYPED = 50
@@ -61,7 +62,7 @@ async def to_do(desk: Desk) -> Response:
 
     def work(tx: Tx) -> Answer:
         if not mails:
-            return Answer(key="none_ticked", sentence="Nothing is ticked.", is_done=False)
+            return Answer(key="none_ticked", sentence=say("Nothing is ticked."), is_done=False)
         return actions.add_many_notices(tx, mails, by=desk.person.name, now=desk.now)
 
     addresses = ", ".join(dict.fromkeys(told.delivery.address for told in mails))

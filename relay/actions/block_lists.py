@@ -102,7 +102,7 @@ def import_list(
     try:
         _, results = read([content], now=now(), by=tally.by, name=tally.name, app=app)
     except UnknownFormat as error:
-        return no("unknown_format", f"{error}.")
+        return no("unknown_format", str(error))
     return import_blocks(store, results, tally, now=now)
 
 

@@ -39,7 +39,7 @@ def look_for_person(tx: Tx, text: str) -> Found | Answer:
                 address=key,
                 count=found.open,
             )
-        return no("still_open", f"{sentence} {say('Cancel that first, or wait.')}")
+        return no("still_open", " ".join([sentence, say("Cancel that first, or wait.")]))
     return found
 
 

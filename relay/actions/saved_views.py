@@ -13,6 +13,7 @@ from relay.actions.answer import Answer, no
 from relay.store import saved_views
 from relay.store.protocols import Tx
 from relay.store.saved_views import SavedView
+from relay.wording import say
 
 #: More than anybody finds their way through.
 MOST_VIEWS = 50
@@ -43,10 +44,10 @@ def save_view(tx: Tx, wanted: SavedView) -> Answer:
     if (fault := _fault(name)) is not None:
         return fault
     if len(saved_views.every(tx)) >= MOST_VIEWS:
-        return no("too_many", f"There are {MOST_VIEWS} views already; delete one first.")
+        return no("too_many", say("There are {count} views already; delete one first.", count=MOST_VIEWS))
     if not saved_views.add(tx, replace(wanted, name=name)):
         return _taken(name)
-    return Answer(key="done", sentence=f"The view {name} is saved.", count=1)
+    return Answer(key="done", sentence=say("The view {name} is saved.", name=name), count=1)
 
 
 def rename_view(tx: Tx, view_id: int, name: str, *, owner: Owner) -> Answer:
@@ -58,7 +59,9 @@ def rename_view(tx: Tx, view_id: int, name: str, *, owner: Owner) -> Answer:
             return fault
         if not saved_views.rename(tx, view.id, name=name):
             return _taken(name)
-        return Answer(key="done", sentence=f"The view {view.name} is called {name} now.", count=1)
+        return Answer(
+            key="done", sentence=say("The view {name} is called {wanted} now.", name=view.name, wanted=name), count=1
+        )
 
     return _change(tx, view_id, work, owner=owner)
 
@@ -68,7 +71,7 @@ def delete_view(tx: Tx, view_id: int, *, owner: Owner) -> Answer:
 
     def work(view: SavedView) -> Answer:
         saved_views.delete(tx, view.id)
-        return Answer(key="done", sentence=f"The view {view.name} is deleted.", count=1)
+        return Answer(key="done", sentence=say("The view {name} is deleted.", name=view.name), count=1)
 
     return _change(tx, view_id, work, owner=owner)
 
@@ -76,18 +79,18 @@ def delete_view(tx: Tx, view_id: int, *, owner: Owner) -> Answer:
 def _change(tx: Tx, view_id: int, work: Callable[[SavedView], Answer], *, owner: Owner) -> Answer:
     view = saved_views.get(tx, view_id)
     if view is None or not view.is_for(owner.apps):
-        return no("not_found", "There is no such view any more.")
+        return no("not_found", say("There is no such view any more."))
     if not owner.may_change(view):
-        return no("not_yours", f"Only {view.by} or an admin may change the view {view.name}.")
+        return no("not_yours", say("Only {by} or an admin may change the view {name}.", by=view.by, name=view.name))
     return work(view)
 
 
 def _fault(name: str) -> Answer | None:
     """Say what is wrong with a name; None: nothing."""
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        return no("bad_name", f"Give the view a name of at most {LONGEST_NAME} letters.")
+        return no("bad_name", say("Give the view a name of at most {count} letters.", count=LONGEST_NAME))
     return None
 
 
 def _taken(name: str) -> Answer:
-    return no("taken", f"There is a view called {name} already.")
+    return no("taken", say("There is a view called {name} already.", name=name))

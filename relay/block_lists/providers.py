@@ -122,7 +122,7 @@ def _target(shown: str, *, is_ours: bool) -> tuple[str, str] | str:
     try:
         validate(shown, is_smtputf8=True)
     except Refused as error:
-        return say("'{address}': {why}", address=repr(shown[:80])[1:-1], why=error.text)
+        return say("'{text}': {why}", text=repr(shown[:80])[1:-1], why=error.text)
     return "address", address_key(shown)
 
 

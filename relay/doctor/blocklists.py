@@ -38,7 +38,7 @@ def check_listing(facts: ListingFacts) -> Finding:
     state, found = _judge(facts)
     return Finding(
         id="blocklists.listed",
-        subject=f"{facts.ip} at {facts.zone}",
+        subject=say("{ip} at {zone}", ip=facts.ip, zone=facts.zone),
         state=state,
         found=found,
         expected=say("not listed"),

@@ -185,7 +185,7 @@ def _alignment(facts: SenderFacts, sent: Sent) -> Finding:
         mails = say("no message yet")
     return Finding(
         id="sender.alignment",
-        subject=f"{facts.domain} sent as {sent.envelope}",
+        subject=say("{domain} sent as {envelope}", domain=facts.domain, envelope=sent.envelope),
         state=state,
         found=say(
             "{what}; by SPF: {spf}; by DKIM: {dkim}; policy {policy}",

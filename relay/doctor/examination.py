@@ -56,6 +56,7 @@ from relay.store import doctor as memory
 from relay.store import is_shared, needs_single_process
 from relay.store.protocols import Store
 from relay.store.sqlite import version
+from relay.wording import say
 
 
 async def examine(
@@ -176,7 +177,7 @@ class _Examination:
             return [store_fault(str(error))], None
         if theirs is None:
             return [], share
-        return [check_clock(ClockFacts(other="the store's server", ahead=self._now() - theirs))], share
+        return [check_clock(ClockFacts(other=say("the store's server"), ahead=self._now() - theirs))], share
 
     def _machine(self, share: float | None) -> list[Finding]:
         config, now = self._config, self._now()

@@ -312,7 +312,7 @@ def check_settings(problems: list[str], notices: list[str]) -> list[Finding]:
 def _setting(state: State, text: str) -> Finding:
     return Finding(
         id="local.config",
-        subject="configuration",
+        subject=say("configuration"),
         state=state,
         found=text,
         expected=say("no fault and no warning"),
@@ -325,7 +325,7 @@ def store_fault(text: str) -> Finding:
     """Say that the store cannot be read."""
     return Finding(
         id="local.store",
-        subject="store",
+        subject=say("store"),
         state=State.BAD,
         found=text,
         expected=say("a store that opens"),

@@ -125,7 +125,7 @@ def test_nobodys_hash_is_a_hash_that_no_password_has() -> None:
 
 def test_apps_are_named_as_in_the_configuration() -> None:
     assert fault_of_apps(("hotel-desk", "spa.1")) is None
-    assert fault_of_apps(("hotel", "a b")) == '"a b" is no name of an app'
+    assert fault_of_apps(("hotel", "a b")) == '"a b" is no name of an app.'
 
 
 def test_a_link_is_written_on_the_public_address() -> None:

@@ -22,6 +22,7 @@ from relay.settings import Oidc
 from relay.store import accounts, form_tokens, sign_ins
 from relay.store.audit import Actor, Via
 from relay.store.protocols import Tx
+from relay.wording import say
 
 _GROUPS = 20  #: as many are named in the audit log
 
@@ -80,27 +81,33 @@ def connect_account(tx: Tx, name: str, *, issuer: str, subject: str, actor: Acto
     """Let an account be entered by the word of a provider alone; its password and second step go."""
     account = accounts.named(tx, name)
     if account is None:
-        return no("not_found", f"There is no account {name}.")
+        return no("not_found", say("There is no account {name}.", name=name))
     if (account.issuer, account.subject) == (issuer, subject):
-        return Answer(key="unchanged", sentence=f"{account.name} is connected so already.")
+        return Answer(key="unchanged", sentence=say("{name} is connected so already.", name=account.name))
     if not subject or not accounts.connect(tx, account.id, issuer=issuer, subject=subject):
-        return no("taken", f"{subject} is connected to another account already.")
+        return no("taken", say("{subject} is connected to another account already.", subject=subject))
     end_all(tx, account)
     note(tx, Action.CONNECT_ACCOUNT, account.name, actor=actor, now=now, text=f"{issuer} {subject}")
-    return Answer(key="done", sentence=f"{account.name} signs in with {issuer} from now on.", count=1)
+    return Answer(
+        key="done",
+        sentence=say("{name} signs in with {issuer} from now on.", name=account.name, issuer=issuer),
+        count=1,
+    )
 
 
 def disconnect_account(tx: Tx, name: str, *, actor: Actor, now: datetime) -> Answer:
     """Make an account local again; without a password, until it is given one."""
     account = accounts.named(tx, name)
     if account is None:
-        return no("not_found", f"There is no account {name}.")
+        return no("not_found", say("There is no account {name}.", name=name))
     if not account.is_connected:
-        return Answer(key="unchanged", sentence=f"{account.name} is a local account already.")
+        return Answer(key="unchanged", sentence=say("{name} is a local account already.", name=account.name))
     accounts.disconnect(tx, account.id)
     end_all(tx, account)
     note(tx, Action.DISCONNECT_ACCOUNT, account.name, actor=actor, now=now, text=f"{account.issuer} {account.subject}")
-    return Answer(key="done", sentence=f"{account.name} is a local account; give it a password.", count=1)
+    return Answer(
+        key="done", sentence=say("{name} is a local account; give it a password.", name=account.name), count=1
+    )
 
 
 def _rightful(

@@ -18,6 +18,13 @@ from relay.wording import say
 
 _SHOWN = 100
 
+_ROLES = {
+    Role.VIEWER: say("viewer"),
+    Role.SUPPORT: say("support"),
+    Role.OPERATOR: say("operator"),
+    Role.ADMIN: say("admin"),
+}
+
 
 def create_account(
     tx: Tx,
@@ -94,7 +101,7 @@ def change_account(
         account.name,
         actor=actor,
         now=now,
-        text=say("{what} -> {which}", what=_rights(account), which=_rights(wanted)),
+        text=say("from {what} to {which}", what=_rights(account), which=_rights(wanted)),
     )
     return Answer(key="done", sentence=say("{name} is now {what}.", name=account.name, what=_rights(wanted)), count=1)
 
@@ -130,7 +137,10 @@ def set_password(tx: Tx, name: str, *, password_hash: str, actor: Actor, now: da
     if account is None:
         return _unknown(name)
     if account.is_connected:
-        return no("connected", f"{account.name} signs in with the provider; disconnect it to give it a password.")
+        return no(
+            "connected",
+            say("{name} signs in with the provider; disconnect it to give it a password.", name=account.name),
+        )
     accounts.set_password(tx, account.id, password_hash=password_hash)
     end_all(tx, account)
     note(tx, Action.SET_PASSWORD, account.name, actor=actor, now=now)
@@ -147,8 +157,8 @@ def prefer(tx: Tx, wanted: Account, *, actor: Actor, now: datetime) -> None:
 def _rights(account: Account) -> str:
     apps = ", ".join(account.apps)
     if not account.may_read_content:
-        return say("{what}, may not read mail[, only {apps}]", what=account.role, apps=apps)
-    return say("{what}, only {apps}", what=account.role, apps=apps) if apps else account.role.value
+        return say("{role}, may not read mail[, only {apps}]", role=_ROLES[account.role], apps=apps)
+    return say("{role}, only {apps}", role=_ROLES[account.role], apps=apps) if apps else _ROLES[account.role]
 
 
 def _is_last_admin(tx: Tx, account: Account) -> bool:

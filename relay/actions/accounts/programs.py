@@ -31,7 +31,7 @@ def add_token(tx: Tx, name: str, *, role: Role, actor: Actor, now: datetime, app
     )
     if not tokens.add(tx, secret, made):
         return no("taken", say("There is a token {name} already; revoke it first.", name=name))
-    text = say("{what}, only {apps}", what=role, apps=", ".join(made.apps)) if made.apps else role.value
+    text = say("{role}, only {apps}", role=role, apps=", ".join(made.apps)) if made.apps else role.value
     note(tx, Action.ADD_TOKEN, name, actor=actor, now=now, text=text, kind="token")
     return secret
 
