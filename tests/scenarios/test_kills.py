@@ -4,7 +4,7 @@ Setup: 20 sessions hand mail to intake, five destinations take it, all keep sync
 Test:  kill intake, delivery, or everything, again and again while the load goes on -> restart -> let the queue run
        empty -> every promise has arrived, copies only where a sending was interrupted, and the log says which.
 
-60 kills by default; WAYBILL_KILLS sets another number (`make kill-test`: 1,000), WAYBILL_SEED other moments.
+40 kills by default; WAYBILL_KILLS sets another number (`make kill-test`: 1,000), WAYBILL_SEED other moments.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.support.ledger import LedgerClient
 from tests.support.peers import ACCEPTS, Step, wait_until
 from tests.support.process import ConfigFile, config_file, running
 
-KILLS = int(os.environ.get("WAYBILL_KILLS", "60"))
+KILLS = int(os.environ.get("WAYBILL_KILLS", "40"))
 SEED = os.environ.get("WAYBILL_SEED", "1")
 
 #: Kills of one round; each round begins with an empty store.
